@@ -1,0 +1,1 @@
+"""Brokers: what waits in them."""

@@ -1,0 +1,1 @@
+"""Configuration: its values, how a file becomes them, and where the file comes from."""

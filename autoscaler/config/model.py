@@ -1,0 +1,283 @@
+"""Every setting, with its default, its rule and its meaning: the one place that knows them.
+
+The parser builds its checks, the example file its comments and the reference its tables from the
+metadata that `setting` attaches to each field, so a key is written down once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from autoscaler.core.model import TargetRef
+from autoscaler.core.policy import Policy, RatePolicy, RateUnit, ScalingRules, SelectPolicy
+
+MINIMUM_OBSERVATION_GAP_SECONDS = 30.0
+
+
+def setting(
+    doc: str,
+    default: Any = ...,
+    *,
+    at_least: float | None = None,
+    at_most: float | None = None,
+    choices: tuple[str, ...] = (),
+    aliases: tuple[str, ...] = (),
+    example: str = "",
+    secret: bool = False,
+) -> Any:
+    """Return a dataclass field for a key of the configuration file.
+
+    `default` is left out for a required key. `at_least` and `at_most` bound a number (of items, for
+    a list; of characters, for text). `aliases` are other names under which the key is accepted,
+    `example` is a TOML value to show where the default shows too little, and the value of a `secret`
+    key is never shown.
+    """
+    metadata = {
+        "doc": doc,
+        "at_least": at_least,
+        "at_most": at_most,
+        "choices": choices,
+        "aliases": aliases,
+        "example": example,
+        "secret": secret,
+    }
+    if default is ...:
+        return field(metadata=metadata)
+    if isinstance(default, type):
+        return field(default_factory=default, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True)
+class RateSettings:
+    """One rate policy of a direction."""
+
+    type: str = setting(
+        "what value counts: Pods, or Percent of the replicas",
+        choices=tuple(unit.value for unit in RateUnit),
+    )
+    value: int = setting("the most change within the period", at_least=1)
+    period_seconds: float = setting(
+        "the period", at_least=1, at_most=1800, aliases=("periodSeconds",)
+    )
+
+    def rate(self) -> RatePolicy:
+        """Return the policy in the core's terms."""
+        return RatePolicy(RateUnit(self.type), self.value, self.period_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleUpSettings:
+    """How fast a target may grow."""
+
+    stabilization_window_seconds: float = setting(
+        "grow only to the least that was asked for during this time",
+        0.0,
+        at_least=0,
+        at_most=3600,
+        aliases=("stabilizationWindowSeconds",),
+    )
+    tolerance: float | None = setting(
+        "tolerance of this direction, in place of the target's", None, at_least=0, at_most=1,
+        example="0.1",
+    )
+    select_policy: str = setting(
+        "which of several policies holds; Disabled forbids this direction",
+        SelectPolicy.MAX.value,
+        choices=tuple(choice.value for choice in SelectPolicy),
+        aliases=("selectPolicy",),
+    )
+    policies: tuple[RateSettings, ...] = setting(
+        "rate limits; none means from 0 to what is needed in one patch",
+        (),
+        example='[{ type = "Pods", value = 10, period_seconds = 60 }]',
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleDownSettings:
+    """How soon and how fast a target may shrink."""
+
+    stabilization_window_seconds: float = setting(
+        "shrink only to the most that was asked for during this time, all of it without a task",
+        60.0,
+        at_least=0,
+        at_most=3600,
+        aliases=("stabilizationWindowSeconds",),
+    )
+    tolerance: float | None = setting(
+        "tolerance of this direction, in place of the target's", None, at_least=0, at_most=1,
+        example="0.1",
+    )
+    select_policy: str = setting(
+        "which of several policies holds; Disabled forbids this direction",
+        SelectPolicy.MAX.value,
+        choices=tuple(choice.value for choice in SelectPolicy),
+        aliases=("selectPolicy",),
+    )
+    policies: tuple[RateSettings, ...] = setting(
+        "rate limits; none means no limit",
+        (),
+        example='[{ type = "Percent", value = 50, period_seconds = 60 }]',
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SecretKey:
+    """A key of a Secret in the target's namespace."""
+
+    name: str = setting("name of the Secret", at_least=1)
+    key: str = setting("key within it", at_least=1)
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerSettings:
+    """Where a target's broker is, and how its keys are laid out.
+
+    Exactly one of the sources of the URL is used; `url_from` when none is named.
+    """
+
+    url: str | None = setting(
+        "the broker's URL; prefer a Secret when it holds a password", None, at_least=1,
+        example='"redis://redis.example:6379/0"', secret=True,
+    )
+    url_env: str | None = setting(
+        "environment variable of the daemon that holds the URL", None, at_least=1,
+        example='"BROKER_URL"',
+    )
+    url_file: str | None = setting(
+        "file that holds the URL, read again after an authentication failure", None, at_least=1,
+        example='"/etc/broker/url"',
+    )
+    secret: SecretKey | None = setting(
+        "Secret in the target's namespace that holds the URL", None,
+        example='{ name = "airflow-broker-url", key = "connection" }',
+    )
+    url_from: str | None = setting(
+        "pod-template: the URL that the worker's own environment holds", None,
+        choices=("pod-template",), example='"pod-template"',
+    )
+    template_env: tuple[str, ...] = setting(
+        "environment variables of the pod template to look for, the first found wins",
+        ("AIRFLOW__CELERY__BROKER_URL", "CELERY_BROKER_URL", "BROKER_URL"),
+        at_least=1,
+    )
+    container: str | None = setting(
+        "container of the pod template that runs the worker; the first one otherwise", None,
+        at_least=1, example='"worker"',
+    )
+    global_keyprefix: str = setting("prefix of every key, as in Celery's transport options", "")
+    priority_steps: tuple[int, ...] = setting(
+        "priorities that have a list of their own, as in Celery's transport options",
+        (0, 3, 6, 9), at_least=1,
+    )
+    sep: str = setting(
+        "separator between queue and priority, as in Celery's transport options", "\x06\x16",
+        at_least=1,
+    )
+    timeout_seconds: float = setting(
+        "longest wait for the broker, to connect and for each answer", 1.0, at_least=0.05, at_most=30
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TargetSettings:
+    """One worker StatefulSet."""
+
+    namespace: str = setting("namespace of the target", at_least=1, example='"data"')
+    name: str = setting("name of the target", at_least=1, example='"airflow-worker"')
+    queues: tuple[str, ...] = setting(
+        "queues that its workers consume; their tasks are added up", at_least=1,
+        example='["default"]',
+    )
+    kind: str = setting("kind of the target", "StatefulSet", choices=("StatefulSet",))
+    min_replicas: int = setting(
+        "never fewer", 0, at_least=0, aliases=("minReplicas", "minReplicaCount")
+    )
+    max_replicas: int = setting(
+        "never more", 10, at_least=0, aliases=("maxReplicas", "maxReplicaCount")
+    )
+    tolerance: float = setting(
+        "share by which tasks may differ from slots before anything changes", 0.1,
+        at_least=0, at_most=1,
+    )
+    slots_per_worker: int | None = setting(
+        "tasks that one worker runs at a time; asked of the workers when not set", None,
+        at_least=1, example="16",
+    )
+    worker_node: str = setting(
+        "Celery's node name of a worker, {pod} being the pod's name", "celery@{pod}", at_least=1
+    )
+    stale_after_seconds: float = setting(
+        "how long the last answer of a broker that fell silent may still call up workers", 30.0,
+        at_least=0, at_most=3600,
+    )
+    scale_up: ScaleUpSettings = setting(
+        "how fast it may grow", ScaleUpSettings, aliases=("scaleUp",)
+    )
+    scale_down: ScaleDownSettings = setting(
+        "how soon and how fast it may shrink", ScaleDownSettings, aliases=("scaleDown",)
+    )
+    broker: BrokerSettings = setting("where its broker is", BrokerSettings)
+
+    @property
+    def ref(self) -> TargetRef:
+        """The target's address in the cluster."""
+        return TargetRef(self.namespace, self.name, self.kind)
+
+    def policy(self, poll_interval_seconds: float) -> Policy:
+        """Return the flat policy that the core decides by."""
+        return Policy(
+            min_replicas=self.min_replicas,
+            max_replicas=self.max_replicas,
+            scale_up=_rules(self.scale_up, self.tolerance),
+            scale_down=_rules(self.scale_down, self.tolerance),
+            observation_gap_seconds=max(
+                MINIMUM_OBSERVATION_GAP_SECONDS, 3 * poll_interval_seconds
+            ),
+        )
+
+
+def _rules(direction: ScaleUpSettings | ScaleDownSettings, tolerance: float) -> ScalingRules:
+    return ScalingRules(
+        stabilization_window_seconds=direction.stabilization_window_seconds,
+        tolerance=tolerance if direction.tolerance is None else direction.tolerance,
+        select_policy=SelectPolicy(direction.select_policy),
+        policies=tuple(policy.rate() for policy in direction.policies),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerSettings:
+    """The daemon itself."""
+
+    poll_interval_seconds: float = setting(
+        "time between two looks at every target", 1.0, at_least=0.1, at_most=300,
+        aliases=("pollingInterval", "pollInterval"),
+    )
+    dry_run: bool = setting("decide and report, but write nothing", False, aliases=("dryRun",))
+    cluster_wide: bool = setting(
+        "watch all namespaces at once, rather than each target's namespace by itself", False
+    )
+    pod_label_selector: str = setting(
+        "watch only pods with these labels", "", example='"component=worker"'
+    )
+    api_timeout_seconds: float = setting(
+        "longest wait for the Kubernetes API server", 10.0, at_least=0.5, at_most=120
+    )
+    threads: int = setting("brokers read at the same time", 16, at_least=1, at_most=256)
+    http_host: str = setting("address for metrics and probes", "0.0.0.0", at_least=1)
+    http_port: int = setting("port for metrics and probes", 8080, at_least=0, at_most=65535)
+    log_format: str = setting("json or console", "json", choices=("json", "console"))
+    log_level: str = setting(
+        "least severity to log", "info", choices=("debug", "info", "warning", "error")
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The whole configuration, defaults merged into each target."""
+
+    controller: ControllerSettings
+    targets: tuple[TargetSettings, ...]

@@ -1,0 +1,1 @@
+"""The decision core: pure functions and values, standard library only."""

@@ -1,0 +1,37 @@
+"""The decision: what the demand asks for, then every limit that binds it."""
+
+from __future__ import annotations
+
+from autoscaler.core.demand import demand_step, measure
+from autoscaler.core.history import History
+from autoscaler.core.limits import LIMITS, View, tolerance
+from autoscaler.core.model import Decision, Snapshot
+from autoscaler.core.policy import Policy
+
+
+def decide(snapshot: Snapshot, policy: Policy, history: History) -> Decision:
+    """Return how many replicas the target should have, and why.
+
+    Pure: the same arguments give the same decision. With an unknown demand the present number is the
+    proposal, so that the windows remember it when the demand becomes known again.
+    """
+    demand = measure(snapshot)
+    view = View(snapshot, policy, history, demand)
+    steps = [demand_step(snapshot, demand)]
+    proposal = steps[0].replicas
+    for limit in LIMITS:
+        step = limit(steps[-1].replicas, view)
+        if step is not None:
+            steps.append(step)
+        if limit is tolerance:
+            proposal = steps[-1].replicas
+    return Decision(
+        target=snapshot.target,
+        at=snapshot.at,
+        uid=snapshot.workers.uid,
+        current=snapshot.workers.replicas,
+        demand_slots=None if demand is None else demand.slots,
+        proposal=proposal,
+        idle=view.idle,
+        steps=tuple(steps),
+    )

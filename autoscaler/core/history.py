@@ -1,0 +1,91 @@
+"""What a target's past contributes to its next decision.
+
+The stabilisation windows look at earlier proposals, the rate policies at earlier changes, and a step
+down at how long there has been nothing to do. The memory is a value: each decision yields the next
+one. After a restart it is seeded with the replicas that are there, so that a daemon which has just
+come up cannot collapse a fleet that it has not watched.
+
+Of the proposals only those are kept that a window could still return as its highest or lowest, so
+the size is bounded by the number of different proposals, not by the number of ticks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from autoscaler.core.model import Decision
+from autoscaler.core.policy import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A number of replicas (or a change of it) at a time in monotonic seconds."""
+
+    at: float
+    replicas: int
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """A target's memory.
+
+    `peaks` and `troughs` are the proposals that can still be the highest and the lowest of a window,
+    `changes` the changes made within the longest rate period. `idle_since` is the time from which
+    every look found nothing to do, None when the last look found something or could not tell.
+    """
+
+    peaks: tuple[Mark, ...]
+    troughs: tuple[Mark, ...]
+    observed_at: float
+    changes: tuple[Mark, ...] = ()
+    idle_since: float | None = None
+
+    @classmethod
+    def seeded(cls, at: float, replicas: int) -> History:
+        """Return the memory of somebody who has just arrived: the present counts as the proposal."""
+        mark = (Mark(at, replicas),)
+        return cls(peaks=mark, troughs=mark, observed_at=at)
+
+    def highest(self, since: float) -> int | None:
+        """Return the highest proposal made after `since`, None without any."""
+        return max((mark.replicas for mark in self.peaks if mark.at > since), default=None)
+
+    def lowest(self, since: float) -> int | None:
+        """Return the lowest proposal made after `since`, None without any."""
+        return min((mark.replicas for mark in self.troughs if mark.at > since), default=None)
+
+    def added(self, since: float) -> int:
+        """Return the replicas added after `since`, less those removed (negative: more removed)."""
+        return sum(change.replicas for change in self.changes if change.at > since)
+
+    def idle_seconds(self, at: float, policy: Policy) -> float:
+        """Return for how long every look up to `at`, which found nothing to do, has found nothing.
+
+        Zero when the last look was too long ago to vouch for the time between.
+        """
+        if self.idle_since is None or at - self.observed_at > policy.observation_gap_seconds:
+            return 0.0
+        return at - self.idle_since
+
+    def record(self, decision: Decision, policy: Policy) -> History:
+        """Return the memory after a decision, forgetting what no rule looks back to."""
+        mark = Mark(decision.at, decision.proposal)
+        oldest = decision.at - policy.horizon_seconds
+        idle_since = None
+        if decision.idle:
+            idle_since = decision.at - self.idle_seconds(decision.at, policy)
+        return replace(
+            self,
+            peaks=(*(m for m in self.peaks if m.replicas > mark.replicas and m.at > oldest), mark),
+            troughs=(
+                *(m for m in self.troughs if m.replicas < mark.replicas and m.at > oldest),
+                mark,
+            ),
+            changes=tuple(change for change in self.changes if change.at > oldest),
+            observed_at=decision.at,
+            idle_since=idle_since,
+        )
+
+    def moved(self, at: float, replicas: int) -> History:
+        """Return the memory after a change by `replicas` (negative: removed)."""
+        return replace(self, changes=(*self.changes, Mark(at, replicas)))

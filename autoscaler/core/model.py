@@ -1,0 +1,207 @@
+"""The values that one tick hands from stage to stage.
+
+Everything seen of a target arrives as one `Snapshot`; deciding turns it into a `Decision`; acting on
+that yields an `Outcome`. Nothing here knows where a value came from or where it goes, so the live
+daemon, a dry run and a simulator can share the code between.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Quality(StrEnum):
+    """How far a reading can be trusted: only a fresh one may shrink a fleet."""
+
+    FRESH = "fresh"
+    STALE = "stale"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading(Generic[T]):
+    """A value with its provenance.
+
+    `value` is None exactly when `quality` is unknown; `age_seconds` is the time since the value was
+    true at its source; `detail` says why a reading is not fresh. Build one with `fresh`, `stale` or
+    `unknown`.
+    """
+
+    value: T | None
+    source: str
+    quality: Quality
+    age_seconds: float = 0.0
+    detail: str = ""
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the value was read now, from a source that answered."""
+        return self.quality is Quality.FRESH
+
+
+def fresh(value: T, source: str, age_seconds: float = 0.0) -> Reading[T]:
+    """Return a reading that its source has just given."""
+    return Reading(value, source, Quality.FRESH, age_seconds)
+
+
+def stale(value: T, source: str, age_seconds: float, detail: str) -> Reading[T]:
+    """Return the last value of a source that does not answer at the moment."""
+    return Reading(value, source, Quality.STALE, age_seconds, detail)
+
+
+def unknown(source: str, detail: str) -> Reading[T]:
+    """Return a reading for a source that has nothing to offer, which is never the same as zero."""
+    return Reading(None, source, Quality.UNKNOWN, detail=detail)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TargetRef:
+    """The address of a target in the cluster."""
+
+    namespace: str
+    name: str
+    kind: str = "StatefulSet"
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerPod:
+    """One pod of a target, as far as scaling cares."""
+
+    name: str
+    ready: bool
+    terminating: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSet:
+    """What the cluster says of a target: the replicas asked for and the pods that exist.
+
+    `declared_slots` is what the pod template says of the tasks that a worker runs at a time, None
+    where it says nothing; `declared_by` names the place that says it.
+    """
+
+    uid: str
+    replicas: int
+    pods: tuple[WorkerPod, ...] = ()
+    declared_slots: int | None = None
+    declared_by: str = ""
+
+    @property
+    def ready(self) -> int:
+        """Pods that are Ready and staying."""
+        return sum(pod.ready and not pod.terminating for pod in self.pods)
+
+    @property
+    def terminating(self) -> int:
+        """Pods that were told to end and have not ended yet."""
+        return sum(pod.terminating for pod in self.pods)
+
+
+@dataclass(frozen=True, slots=True)
+class QueueDepth:
+    """Tasks that the broker holds for one target, in messages.
+
+    `ready` counts the messages waiting in the target's queues, all priorities together, as
+    (queue, messages) pairs. `unacked` counts messages that were delivered and not acknowledged. The
+    broker keeps those of all its queues together, so with `unacked_shared` some may be another
+    target's.
+    """
+
+    ready: tuple[tuple[str, int], ...]
+    unacked: int
+    unacked_shared: bool = False
+
+    @property
+    def waiting(self) -> int:
+        """Messages waiting in all of the target's queues together."""
+        return sum(messages for _, messages in self.ready)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything seen of one target at one time.
+
+    `at` is monotonic seconds. `slots` is the number of tasks that one worker runs at a time.
+    """
+
+    target: TargetRef
+    at: float
+    workers: WorkerSet
+    workers_quality: Quality
+    depth: Reading[QueueDepth]
+    slots: Reading[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One stage of a decision: the replicas after it, and why.
+
+    `limit` names the stage (`demand`, `tolerance`, `max_replicas`, …), `reason` is a CamelCase word
+    fit for a label or an Event, `message` is the sentence for people.
+    """
+
+    limit: str
+    replicas: int
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """How many replicas a target should have, and every step that led there.
+
+    `current` is the number that the decision was based on, `demand_slots` the tasks wanting a slot
+    (None while unknown), `proposal` what the demand asks for after the tolerance: the number that
+    the stabilisation windows remember.
+    """
+
+    target: TargetRef
+    at: float
+    uid: str
+    current: int
+    demand_slots: int | None
+    proposal: int
+    idle: bool
+    steps: tuple[Step, ...]
+
+    @property
+    def replicas(self) -> int:
+        """The replicas to ask for."""
+        return self.steps[-1].replicas
+
+    @property
+    def bound_by(self) -> tuple[str, ...]:
+        """The limits that changed what the demand asked for, in order."""
+        return tuple(step.limit for step in self.steps[1:])
+
+    @property
+    def reason(self) -> str:
+        """The reason of the last step, which is the one that settled the number."""
+        return self.steps[-1].reason
+
+
+class OutcomeKind(StrEnum):
+    """What came of a decision."""
+
+    UNCHANGED = "unchanged"
+    APPLIED = "applied"
+    DRY_RUN = "dry_run"
+    CONFLICT = "conflict"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a decision: `replicas` is the number that stands now, as far as it is known."""
+
+    kind: OutcomeKind
+    replicas: int
+    message: str = ""

@@ -1,0 +1,79 @@
+"""How one target may be sized, resolved once into a flat value.
+
+The words and their meaning are those of the HorizontalPodAutoscaler's `behavior`
+(https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/horizontal-pod-autoscaler-v2/),
+so that whoever has tuned an HPA can tune this.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class RateUnit(StrEnum):
+    """What the value of a rate policy counts."""
+
+    PODS = "Pods"
+    PERCENT = "Percent"
+
+
+class SelectPolicy(StrEnum):
+    """Which of several rate policies holds: the one allowing the most, the least, or no change."""
+
+    MAX = "Max"
+    MIN = "Min"
+    DISABLED = "Disabled"
+
+
+@dataclass(frozen=True, slots=True)
+class RatePolicy:
+    """At most `value` pods, or percent of the replicas, of change within `period_seconds`."""
+
+    unit: RateUnit
+    value: int
+    period_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ScalingRules:
+    """The rules for one direction.
+
+    `tolerance` is the share by which demand may differ from capacity before anything changes.
+    Without `policies` the rate is not limited.
+    """
+
+    stabilization_window_seconds: float
+    tolerance: float
+    select_policy: SelectPolicy = SelectPolicy.MAX
+    policies: tuple[RatePolicy, ...] = ()
+
+    @property
+    def longest_period_seconds(self) -> float:
+        """The longest time that any of the rate policies looks back."""
+        return max((policy.period_seconds for policy in self.policies), default=0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Everything that decides about one target, defaults filled in.
+
+    A gap of more than `observation_gap_seconds` between two looks at a target counts as not having
+    looked: a quiet window does not run on through it.
+    """
+
+    min_replicas: int
+    max_replicas: int
+    scale_up: ScalingRules
+    scale_down: ScalingRules
+    observation_gap_seconds: float = 30.0
+
+    @property
+    def horizon_seconds(self) -> float:
+        """How far back any rule looks."""
+        return max(
+            self.scale_up.stabilization_window_seconds,
+            self.scale_down.stabilization_window_seconds,
+            self.scale_up.longest_period_seconds,
+            self.scale_down.longest_period_seconds,
+        )

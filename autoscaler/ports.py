@@ -1,0 +1,123 @@
+"""What the daemon needs of the world: a broker to read, a cluster to see and to scale, a place to report.
+
+Adapters implement these protocols; the daemon knows nothing else of them, and they nothing of each
+other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from autoscaler.config.model import BrokerSettings, TargetSettings
+from autoscaler.core.model import (
+    Decision,
+    Outcome,
+    QueueDepth,
+    Reading,
+    Snapshot,
+    TargetRef,
+    WorkerSet,
+)
+
+
+class BrokerUnknown(Exception):
+    """A target's broker cannot be found or used; the text says why, without any credentials."""
+
+
+@dataclass(frozen=True, slots=True)
+class DepthQuery:
+    """Which queues to count for one target, and how the broker's keys are laid out."""
+
+    target: TargetRef
+    queues: tuple[str, ...]
+    broker: BrokerSettings
+
+
+class DepthReader(Protocol):
+    """One broker under one set of credentials, which may serve many targets."""
+
+    def read(self, queries: Sequence[DepthQuery]) -> Sequence[Reading[QueueDepth]]:
+        """Return one reading for each query, in order, from one round trip.
+
+        Never raises and never waits longer than the queries' timeout: what could not be read is a
+        reading of quality stale or unknown that says so.
+        """
+        ...
+
+    @property
+    def rejected_credentials(self) -> bool:
+        """Whether the last read failed because the broker refused the credentials."""
+        ...
+
+
+class Brokers(Protocol):
+    """All brokers in use."""
+
+    def reader(self, url: str, settings: BrokerSettings) -> DepthReader:
+        """Return the reader for a URL, the same one for the same server and credentials.
+
+        Raises `BrokerUnknown` for a URL that no reader understands.
+        """
+        ...
+
+
+class BrokerUrls(Protocol):
+    """Where the URL of a target's broker comes from."""
+
+    def url(self, target: TargetSettings) -> str:
+        """Return the URL, from memory once it is known. Raises `BrokerUnknown`."""
+        ...
+
+    def refresh(self, target: TargetSettings) -> None:
+        """Look the URL up again before its next use: it did not work."""
+        ...
+
+
+class Cluster(Protocol):
+    """The cluster as it is seen from here, without asking it."""
+
+    def worker_set(self, target: TargetRef) -> Reading[WorkerSet]:
+        """Return what was last seen of a target: unknown when it does not exist, with the reason."""
+        ...
+
+
+class Scaler(Protocol):
+    """The thing that acts. A dry run is another one of these."""
+
+    def scale(self, decision: Decision) -> Outcome:
+        """Ask for the decision's replicas, provided that what it was based on still holds.
+
+        Never raises for what a cluster may answer. After a conflict the cluster's view already holds
+        what was read live.
+        """
+        ...
+
+
+class SlotCensus(Protocol):
+    """What workers say about their concurrency, gathered in the background."""
+
+    def slots(self, target: TargetRef) -> Reading[int]:
+        """Return the slots per worker that this target's workers last reported."""
+        ...
+
+    def ask(self, target: TargetSettings, url: str, workers: WorkerSet) -> None:
+        """Ask the workers of a target when it is due, without waiting for the answer."""
+        ...
+
+
+class Reporter(Protocol):
+    """Whoever wants to know what was decided and what came of it."""
+
+    def report(self, snapshot: Snapshot, decision: Decision, outcome: Outcome) -> None:
+        """Take note of one target's tick."""
+        ...
+
+    def unseen(self, target: TargetRef, reason: str) -> None:
+        """Take note that nothing could be decided for a target."""
+        ...
+
+    def failed(self, target: TargetRef, error: BaseException) -> None:
+        """Take note of a target whose tick broke in a way that nobody foresaw."""
+        ...

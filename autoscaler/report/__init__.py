@@ -1,0 +1,1 @@
+"""Reports: logs, metrics and probes."""
