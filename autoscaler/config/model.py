@@ -58,9 +58,7 @@ class RateSettings:
         choices=tuple(unit.value for unit in RateUnit),
     )
     value: int = setting("the most change within the period", at_least=1)
-    period_seconds: float = setting(
-        "the period", at_least=1, at_most=1800, aliases=("periodSeconds",)
-    )
+    period_seconds: float = setting("the period", at_least=1, at_most=1800, aliases=("periodSeconds",))
 
     def rate(self) -> RatePolicy:
         """Return the policy in the core's terms."""
@@ -79,7 +77,10 @@ class ScaleUpSettings:
         aliases=("stabilizationWindowSeconds",),
     )
     tolerance: float | None = setting(
-        "tolerance of this direction, in place of the target's", None, at_least=0, at_most=1,
+        "tolerance of this direction, in place of the target's",
+        None,
+        at_least=0,
+        at_most=1,
         example="0.1",
     )
     select_policy: str = setting(
@@ -107,7 +108,10 @@ class ScaleDownSettings:
         aliases=("stabilizationWindowSeconds",),
     )
     tolerance: float | None = setting(
-        "tolerance of this direction, in place of the target's", None, at_least=0, at_most=1,
+        "tolerance of this direction, in place of the target's",
+        None,
+        at_least=0,
+        at_most=1,
         example="0.1",
     )
     select_policy: str = setting(
@@ -139,24 +143,34 @@ class BrokerSettings:
     """
 
     url: str | None = setting(
-        "the broker's URL; prefer a Secret when it holds a password", None, at_least=1,
-        example='"redis://redis.example:6379/0"', secret=True,
+        "the broker's URL; prefer a Secret when it holds a password",
+        None,
+        at_least=1,
+        example='"redis://redis.example:6379/0"',
+        secret=True,
     )
     url_env: str | None = setting(
-        "environment variable of the daemon that holds the URL", None, at_least=1,
+        "environment variable of the daemon that holds the URL",
+        None,
+        at_least=1,
         example='"BROKER_URL"',
     )
     url_file: str | None = setting(
-        "file that holds the URL, read again after an authentication failure", None, at_least=1,
+        "file that holds the URL, read again after an authentication failure",
+        None,
+        at_least=1,
         example='"/etc/broker/url"',
     )
     secret: SecretKey | None = setting(
-        "Secret in the target's namespace that holds the URL", None,
+        "Secret in the target's namespace that holds the URL",
+        None,
         example='{ name = "airflow-broker-url", key = "connection" }',
     )
     url_from: str | None = setting(
-        "pod-template: the URL that the worker's own environment holds", None,
-        choices=("pod-template",), example='"pod-template"',
+        "pod-template: the URL that the worker's own environment holds",
+        None,
+        choices=("pod-template",),
+        example='"pod-template"',
     )
     template_env: tuple[str, ...] = setting(
         "environment variables of the pod template to look for, the first found wins",
@@ -164,16 +178,20 @@ class BrokerSettings:
         at_least=1,
     )
     container: str | None = setting(
-        "container of the pod template that runs the worker; the first one otherwise", None,
-        at_least=1, example='"worker"',
+        "container of the pod template that runs the worker; the first one otherwise",
+        None,
+        at_least=1,
+        example='"worker"',
     )
     global_keyprefix: str = setting("prefix of every key, as in Celery's transport options", "")
     priority_steps: tuple[int, ...] = setting(
         "priorities that have a list of their own, as in Celery's transport options",
-        (0, 3, 6, 9), at_least=1,
+        (0, 3, 6, 9),
+        at_least=1,
     )
     sep: str = setting(
-        "separator between queue and priority, as in Celery's transport options", "\x06\x16",
+        "separator between queue and priority, as in Celery's transport options",
+        "\x06\x16",
         at_least=1,
     )
     timeout_seconds: float = setting(
@@ -188,34 +206,35 @@ class TargetSettings:
     namespace: str = setting("namespace of the target", at_least=1, example='"data"')
     name: str = setting("name of the target", at_least=1, example='"airflow-worker"')
     queues: tuple[str, ...] = setting(
-        "queues that its workers consume; their tasks are added up", at_least=1,
+        "queues that its workers consume; their tasks are added up",
+        at_least=1,
         example='["default"]',
     )
     kind: str = setting("kind of the target", "StatefulSet", choices=("StatefulSet",))
-    min_replicas: int = setting(
-        "never fewer", 0, at_least=0, aliases=("minReplicas", "minReplicaCount")
-    )
-    max_replicas: int = setting(
-        "never more", 10, at_least=0, aliases=("maxReplicas", "maxReplicaCount")
-    )
+    min_replicas: int = setting("never fewer", 0, at_least=0, aliases=("minReplicas", "minReplicaCount"))
+    max_replicas: int = setting("never more", 10, at_least=0, aliases=("maxReplicas", "maxReplicaCount"))
     tolerance: float = setting(
-        "share by which tasks may differ from slots before anything changes", 0.1,
-        at_least=0, at_most=1,
+        "share by which tasks may differ from slots before anything changes",
+        0.1,
+        at_least=0,
+        at_most=1,
     )
     slots_per_worker: int | None = setting(
-        "tasks that one worker runs at a time; asked of the workers when not set", None,
-        at_least=1, example="16",
+        "tasks that one worker runs at a time; asked of the workers when not set",
+        None,
+        at_least=1,
+        example="16",
     )
     worker_node: str = setting(
         "Celery's node name of a worker, {pod} being the pod's name", "celery@{pod}", at_least=1
     )
     stale_after_seconds: float = setting(
-        "how long the last answer of a broker that fell silent may still call up workers", 30.0,
-        at_least=0, at_most=3600,
+        "how long the last answer of a broker that fell silent may still call up workers",
+        30.0,
+        at_least=0,
+        at_most=3600,
     )
-    scale_up: ScaleUpSettings = setting(
-        "how fast it may grow", ScaleUpSettings, aliases=("scaleUp",)
-    )
+    scale_up: ScaleUpSettings = setting("how fast it may grow", ScaleUpSettings, aliases=("scaleUp",))
     scale_down: ScaleDownSettings = setting(
         "how soon and how fast it may shrink", ScaleDownSettings, aliases=("scaleDown",)
     )
@@ -233,9 +252,7 @@ class TargetSettings:
             max_replicas=self.max_replicas,
             scale_up=_rules(self.scale_up, self.tolerance),
             scale_down=_rules(self.scale_down, self.tolerance),
-            observation_gap_seconds=max(
-                MINIMUM_OBSERVATION_GAP_SECONDS, 3 * poll_interval_seconds
-            ),
+            observation_gap_seconds=max(MINIMUM_OBSERVATION_GAP_SECONDS, 3 * poll_interval_seconds),
         )
 
 
@@ -253,16 +270,17 @@ class ControllerSettings:
     """The daemon itself."""
 
     poll_interval_seconds: float = setting(
-        "time between two looks at every target", 1.0, at_least=0.1, at_most=300,
+        "time between two looks at every target",
+        1.0,
+        at_least=0.1,
+        at_most=300,
         aliases=("pollingInterval", "pollInterval"),
     )
     dry_run: bool = setting("decide and report, but write nothing", False, aliases=("dryRun",))
     cluster_wide: bool = setting(
         "watch all namespaces at once, rather than each target's namespace by itself", False
     )
-    pod_label_selector: str = setting(
-        "watch only pods with these labels", "", example='"component=worker"'
-    )
+    pod_label_selector: str = setting("watch only pods with these labels", "", example='"component=worker"')
     api_timeout_seconds: float = setting(
         "longest wait for the Kubernetes API server", 10.0, at_least=0.5, at_most=120
     )
@@ -270,9 +288,7 @@ class ControllerSettings:
     http_host: str = setting("address for metrics and probes", "0.0.0.0", at_least=1)
     http_port: int = setting("port for metrics and probes", 8080, at_least=0, at_most=65535)
     log_format: str = setting("json or console", "json", choices=("json", "console"))
-    log_level: str = setting(
-        "least severity to log", "info", choices=("debug", "info", "warning", "error")
-    )
+    log_level: str = setting("least severity to log", "info", choices=("debug", "info", "warning", "error"))
 
 
 @dataclass(frozen=True, slots=True)

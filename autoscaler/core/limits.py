@@ -44,7 +44,7 @@ Limit = Callable[[int, View], Step | None]
 def tolerance(proposed: int, view: View) -> Step | None:
     """Keep what is there while demand and capacity differ by no more than the tolerance."""
     demand, current = view.demand, view.current
-    if demand is None or demand.slots == 0 or current == 0 or proposed == current:
+    if demand is None or demand.slots == 0 or current in {0, proposed}:
         return None
     capacity = current * demand.slots_per_worker
     low = capacity * (1 - view.policy.scale_down.tolerance)
@@ -52,9 +52,7 @@ def tolerance(proposed: int, view: View) -> Step | None:
     if not low <= demand.slots <= high:
         return None
     share = view.policy.scale_up if proposed > current else view.policy.scale_down
-    message = (
-        f"{demand.slots} slots wanted of {capacity} differ by no more than {share.tolerance:.0%}"
-    )
+    message = f"{demand.slots} slots wanted of {capacity} differ by no more than {share.tolerance:.0%}"
     return Step("tolerance", current, "WithinTolerance", message)
 
 

@@ -1,1 +1,4 @@
-"""A stand-in cluster for tests and demos. It is not Kubernetes, and nothing but the composition root may use it."""
+"""A stand-in cluster for tests and demos; it is not Kubernetes.
+
+Only the composition root may use it.
+"""
