@@ -1,0 +1,202 @@
+"""The parts of Kubernetes objects that are needed here, and nothing else of them.
+
+Decoding straight into these skips everything else of an answer, which for a thousand StatefulSets is
+a hundred times cheaper than the official client's typed models.
+"""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+import msgspec
+
+ItemT = TypeVar("ItemT")
+
+
+class Struct(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """A Kubernetes object or a part of one, by its own field names in camelCase."""
+
+
+class OwnerReference(Struct, frozen=True):
+    """Whose pod a pod is."""
+
+    uid: str = ""
+    controller: bool = False
+
+
+class Meta(Struct, frozen=True):
+    """ObjectMeta."""
+
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    deletion_timestamp: str | None = None
+    owner_references: tuple[OwnerReference, ...] = ()
+
+
+class KeyRef(Struct, frozen=True):
+    """A key of a Secret or of a ConfigMap."""
+
+    name: str = ""
+    key: str = ""
+    optional: bool = False
+
+
+class EnvSource(Struct, frozen=True):
+    """Where the value of an environment variable comes from."""
+
+    secret_key_ref: KeyRef | None = None
+    config_map_key_ref: KeyRef | None = None
+
+
+class EnvVar(Struct, frozen=True):
+    """An environment variable of a container."""
+
+    name: str = ""
+    value: str = ""
+    value_from: EnvSource | None = None
+
+
+class NameRef(Struct, frozen=True):
+    """A Secret or a ConfigMap as a whole."""
+
+    name: str = ""
+    optional: bool = False
+
+
+class EnvFrom(Struct, frozen=True):
+    """Every key of a Secret or of a ConfigMap as an environment variable."""
+
+    prefix: str = ""
+    secret_ref: NameRef | None = None
+    config_map_ref: NameRef | None = None
+
+
+class Container(Struct, frozen=True):
+    """A container of a pod template."""
+
+    name: str = ""
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    env: tuple[EnvVar, ...] = ()
+    env_from: tuple[EnvFrom, ...] = ()
+
+
+class PodSpec(Struct, frozen=True):
+    """The containers of a pod template."""
+
+    containers: tuple[Container, ...] = ()
+
+
+class PodTemplate(Struct, frozen=True):
+    """What a worker's pods are made from."""
+
+    spec: PodSpec = PodSpec()
+
+
+class StatefulSetSpec(Struct, frozen=True):
+    """What is asked for. `replicas` is 1 where it is left out, as for the API server."""
+
+    replicas: int = 1
+    template: PodTemplate = PodTemplate()
+
+
+class StatefulSet(Struct, frozen=True):
+    """A worker set."""
+
+    metadata: Meta
+    spec: StatefulSetSpec = StatefulSetSpec()
+
+
+class Condition(Struct, frozen=True):
+    """One condition of a pod."""
+
+    type: str = ""
+    status: str = ""
+
+
+class PodStatus(Struct, frozen=True):
+    """How a pod is."""
+
+    phase: str = ""
+    conditions: tuple[Condition, ...] | None = ()
+
+
+class Pod(Struct, frozen=True):
+    """A worker."""
+
+    metadata: Meta
+    status: PodStatus = PodStatus()
+
+    @property
+    def owner(self) -> str:
+        """The uid of the object that made the pod, empty for a pod on its own."""
+        return next((ref.uid for ref in self.metadata.owner_references if ref.controller), "")
+
+    @property
+    def ready(self) -> bool:
+        """Whether the pod is Ready."""
+        return any(c.type == "Ready" and c.status == "True" for c in self.status.conditions or ())
+
+
+class Secret(Struct, frozen=True):
+    """A Secret, its values in base64."""
+
+    data: dict[str, str] | None = None
+
+
+class ScaleSpec(Struct, frozen=True):
+    """The replicas of a Scale, which leaves them out at zero."""
+
+    replicas: int = 0
+
+
+class Scale(Struct, frozen=True):
+    """The `/scale` of a worker set."""
+
+    metadata: Meta
+    spec: ScaleSpec = ScaleSpec()
+
+
+class StatusCause(Struct, frozen=True):
+    """One thing that the API server did not like."""
+
+    field: str = ""
+    message: str = ""
+
+
+class StatusDetails(Struct, frozen=True):
+    """More on why not."""
+
+    causes: tuple[StatusCause, ...] = ()
+
+
+class Status(Struct, frozen=True):
+    """Why the API server said no."""
+
+    code: int = 0
+    reason: str = ""
+    message: str = ""
+    details: StatusDetails | None = None
+
+
+class ListMeta(Struct, frozen=True):
+    """How far a list goes, and of what time it is."""
+
+    resource_version: str = ""
+    continue_: str = msgspec.field(name="continue", default="")
+
+
+class Listing(Struct, Generic[ItemT], frozen=True):
+    """A page of a list."""
+
+    metadata: ListMeta = ListMeta()
+    items: tuple[ItemT, ...] | None = ()
+
+
+class WatchEvent(Struct, frozen=True):
+    """One line of a watch, its object still to be decoded by what the type says."""
+
+    type: str
+    object: msgspec.Raw
