@@ -38,6 +38,10 @@ class DepthQuery:
 class DepthReader(Protocol):
     """One broker under one set of credentials, which may serve many targets."""
 
+    def __hash__(self) -> int:
+        """Tell readers apart."""
+        ...
+
     def read(self, queries: Sequence[DepthQuery]) -> Sequence[Reading[QueueDepth]]:
         """Return one reading for each query, in order, from one round trip.
 
@@ -66,12 +70,19 @@ class Brokers(Protocol):
 class BrokerUrls(Protocol):
     """Where the URL of a target's broker comes from."""
 
-    def url(self, target: TargetSettings) -> str:
-        """Return the URL, from memory once it is known. Raises `BrokerUnknown`."""
+    def known(self, target: TargetSettings) -> str | None:
+        """Return the URL from memory, None when it is time to look for it.
+
+        Raises `BrokerUnknown` when it was looked for in vain a short while ago.
+        """
         ...
 
-    def refresh(self, target: TargetSettings) -> None:
-        """Look the URL up again before its next use: it did not work."""
+    def look(self, target: TargetSettings) -> None:
+        """Look for the URL, which may take a while; `known` then tells what was found."""
+        ...
+
+    def doubt(self, target: TargetSettings) -> None:
+        """Take note that the URL does not work, so that it is looked for again before long."""
         ...
 
 

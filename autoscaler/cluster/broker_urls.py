@@ -48,43 +48,40 @@ class ClusterBrokerUrls:
         self._found: dict[TargetRef, Found] = {}
         self._doubted: set[TargetRef] = set()
 
-    def url(self, target: TargetSettings) -> str:
-        """Return the URL of a target's broker. See `BrokerUrls`."""
+    def known(self, target: TargetSettings) -> str | None:
+        """Return the URL from memory. See `BrokerUrls`."""
         with self._lock:
-            known = self._found.get(target.ref)
+            found = self._found.get(target.ref)
             doubted = target.ref in self._doubted
-        template = self._template(target)
-        if known is None or not self._holds(known, template, doubted=doubted):
-            known = self._look(target, template)
-            with self._lock:
-                self._found[target.ref] = known
-                self._doubted.discard(target.ref)
-        if known.reason:
-            raise BrokerUnknown(known.reason)
-        return known.url
+        if found is None or found.template != self._template(target):
+            return None
+        if self._clock() - found.at >= REFRESH_SECONDS and (found.reason or doubted):
+            return None
+        if found.reason:
+            raise BrokerUnknown(found.reason)
+        return found.url
 
-    def refresh(self, target: TargetSettings) -> None:
-        """Look the URL up again before its next use. See `BrokerUrls`."""
+    def look(self, target: TargetSettings) -> None:
+        """Look for the URL. See `BrokerUrls`."""
+        template = self._template(target)
+        try:
+            found = Found(self._clock(), template, self._read(target, template).strip(), "")
+        except (BrokerUnknown, NotInTemplate) as error:
+            found = Found(self._clock(), template, "", str(error))
+        with self._lock:
+            self._found[target.ref] = found
+            self._doubted.discard(target.ref)
+
+    def doubt(self, target: TargetSettings) -> None:
+        """Take note that the URL does not work. See `BrokerUrls`."""
         with self._lock:
             self._doubted.add(target.ref)
-
-    def _holds(self, known: Found, template: PodTemplate | None, *, doubted: bool) -> bool:
-        if known.template != template:
-            return False
-        return self._clock() - known.at < REFRESH_SECONDS or not (known.reason or doubted)
 
     def _template(self, target: TargetSettings) -> PodTemplate | None:
         if not from_template(target.broker):
             return None
         found = self._view.stateful_set(target.ref)
         return None if found is None else found.spec.template
-
-    def _look(self, target: TargetSettings, template: PodTemplate | None) -> Found:
-        try:
-            url = self._read(target, template)
-        except (BrokerUnknown, NotInTemplate) as error:
-            return Found(self._clock(), template, "", str(error))
-        return Found(self._clock(), template, url.strip(), "")
 
     def _read(self, target: TargetSettings, template: PodTemplate | None) -> str:
         broker = target.broker

@@ -1,0 +1,160 @@
+"""The composition root: the only place that builds real things and knows how they fit together."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+
+import structlog
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from autoscaler import __version__
+from autoscaler.brokers.census import CelerySlotCensus
+from autoscaler.brokers.registry import BrokerRegistry
+from autoscaler.cluster.broker_urls import ClusterBrokerUrls
+from autoscaler.cluster.client import Api
+from autoscaler.cluster.scale import ApiScaler, DryRunScaler
+from autoscaler.cluster.view import ClusterView
+from autoscaler.config.model import Settings
+from autoscaler.daemon import Daemon, Tick
+from autoscaler.ports import Scaler
+from autoscaler.reconcile import Reconciler
+from autoscaler.report.fan import Reporters
+from autoscaler.report.http import ReportServer
+from autoscaler.report.log import LogReporter
+from autoscaler.report.metrics import MetricsReporter
+
+HOUSEKEEPING_SECONDS = 60
+LONGEST_SILENCE_TICKS = 10
+LONGEST_SILENCE_SECONDS = 30.0
+
+log = structlog.get_logger()
+
+
+class Service:
+    """The daemon with everything it needs, as a context manager.
+
+    Raises OSError on entering where the address for metrics and probes cannot be had.
+    """
+
+    def __init__(self, settings: Settings, api: Api, clock: Callable[[], float] = time.monotonic) -> None:
+        self._settings = settings
+        self._api = api
+        self._clock = clock
+        controller = settings.controller
+        containers = {target.ref: target.broker.container for target in settings.targets}
+        self._view = ClusterView(
+            api,
+            None if controller.cluster_wide else {target.namespace for target in settings.targets},
+            clock,
+            pod_label_selector=controller.pod_label_selector,
+            containers=containers.get,
+        )
+        self._brokers = BrokerRegistry(clock=clock)
+        self._census = CelerySlotCensus(clock=clock)
+        self._metrics = MetricsReporter(clock, dry_run=controller.dry_run)
+        self._daemon = self._compose()
+        self._jobs = BackgroundScheduler(timezone="UTC")
+        self._jobs.add_job(
+            self._brokers.sweep,
+            "interval",
+            seconds=HOUSEKEEPING_SECONDS,
+            coalesce=True,
+            max_instances=1,
+            misfire_grace_time=None,
+        )
+        self._server: ReportServer | None = None
+
+    def _compose(self) -> Daemon:
+        controller = self._settings.controller
+        scaler: Scaler = DryRunScaler() if controller.dry_run else ApiScaler(self._api, self._view)
+        reporter = Reporters(LogReporter(), self._metrics)
+        return Daemon(
+            controller,
+            [
+                Reconciler(
+                    target,
+                    target.policy(controller.poll_interval_seconds),
+                    cluster=self._view,
+                    census=self._census,
+                    scaler=scaler,
+                    reporter=reporter,
+                    clock=self._clock,
+                )
+                for target in self._settings.targets
+            ],
+            urls=ClusterBrokerUrls(self._api, self._view, self._clock),
+            brokers=self._brokers,
+            census=self._census,
+            reporter=reporter,
+            clock=self._clock,
+        )
+
+    def __enter__(self) -> Service:
+        controller = self._settings.controller
+        self._server = ReportServer(
+            controller.http_host,
+            controller.http_port,
+            self._metrics.registry,
+            {"/healthz": self.unhealthy, "/readyz": self.unready},
+        )
+        self._view.start()
+        self._jobs.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._jobs.shutdown(wait=False)
+        self._daemon.close()
+        self._census.close()
+        self._brokers.close()
+        self._view.stop()
+        if self._server is not None:
+            self._server.close()
+
+    def run(self, stop: threading.Event) -> None:
+        """Wait for the cluster's first lists, then tick until `stop` is set, finishing the tick at hand."""
+        self._announce()
+        patience = self._settings.controller.api_timeout_seconds
+        while not stop.is_set() and not self._view.wait_synced(min(1.0, patience), self._clock):
+            continue
+        self._daemon.run(stop, self._metrics.ticked)
+        log.info("stopped")
+
+    def run_once(self) -> Tick:
+        """Tick once, with time for everything to answer, and return how it went."""
+        self._announce()
+        patience = self._settings.controller.api_timeout_seconds
+        self._view.wait_synced(patience, self._clock)
+        return self._daemon.tick(patience)
+
+    def _announce(self) -> None:
+        controller = self._settings.controller
+        log.info(
+            f"sizing {len(self._settings.targets)} targets every {controller.poll_interval_seconds:g} s"
+            + (", dry run: nothing is written" if controller.dry_run else ""),
+            version=__version__,
+            cluster=self._api.host,
+            dry_run=controller.dry_run,
+        )
+
+    def unhealthy(self) -> str:
+        """Return what is wrong with the loop, empty while it ticks or waits for the first lists."""
+        finished = self._daemon.finished_at
+        allowed = max(
+            LONGEST_SILENCE_SECONDS, LONGEST_SILENCE_TICKS * self._settings.controller.poll_interval_seconds
+        )
+        if finished is not None and self._clock() - finished > allowed:
+            return f"the last tick ended {self._clock() - finished:.0f} s ago"
+        return ""
+
+    def unready(self) -> str:
+        """Return what is missing to do the work, empty when nothing is."""
+        if not self._view.synced:
+            return "the cluster has not been listed yet"
+        if self._daemon.finished_at is None:
+            return "no tick has ended yet"
+        return self.unhealthy()

@@ -1,0 +1,134 @@
+"""The command line. Exit status 0: fine; 1: the answer is no; 2: wrong usage or configuration."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import structlog
+import typer
+
+from autoscaler import __version__
+from autoscaler.app import Service
+from autoscaler.cluster.client import ClusterUnknown, connect
+from autoscaler.config.describe import describe, describe_json
+from autoscaler.config.model import Settings
+from autoscaler.config.parse import ConfigInvalid
+from autoscaler.config.source import load
+from autoscaler.report.log import set_up
+
+DEFAULT_CONFIG = Path("/etc/celery-autoscaler/config.toml")
+
+app = typer.Typer(
+    name="autoscaler",
+    help="Size Celery and Airflow workers on Kubernetes to the work that waits for them.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+ConfigOption = Annotated[
+    Path, typer.Option("--config", "-c", help="Configuration file.", envvar="AUTOSCALER_CONFIG")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+KubeconfigOption = Annotated[
+    Path | None, typer.Option(help="Kubeconfig to use, in place of KUBECONFIG or the pod's own account.")
+]
+ContextOption = Annotated[str | None, typer.Option(help="Context of the kubeconfig.")]
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+def _version(value: bool) -> None:  # noqa: FBT001  # typer's way to call it
+    if value:
+        typer.echo(f"autoscaler {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[  # noqa: ARG001  # acted on by its callback
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def run(
+    config: ConfigOption = DEFAULT_CONFIG,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide and report, but write nothing.")] = False,
+    once: Annotated[
+        bool,
+        typer.Option("--once", help="Look once and exit: 0 if every target was seen, read and served."),
+    ] = False,
+    kubeconfig: KubeconfigOption = None,
+    context: ContextOption = None,
+) -> None:
+    """Run the daemon against the cluster.
+
+    A single look with --once may call up workers but not remove any: a step down needs a quiet window
+    that was watched.
+    """
+    settings = _load(config)
+    if dry_run:
+        settings = replace(settings, controller=replace(settings.controller, dry_run=True))
+    set_up(settings.controller.log_format, settings.controller.log_level)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        api = connect(settings.controller.api_timeout_seconds, kubeconfig, context)
+    except ClusterUnknown as error:
+        _fail(f"no cluster: {error}")
+    try:
+        with Service(settings, api) as service:
+            if not once:
+                service.run(stop)
+                return
+            tick = service.run_once()
+    except OSError as error:
+        controller = settings.controller
+        _fail(f"controller.http_host, http_port: {controller.http_host}:{controller.http_port}: {error}")
+    structlog.get_logger().info(
+        "looked once",
+        **{name: getattr(tick, name) for name in ("targets", "served", "unseen", "blind", "failed")},
+    )
+    raise typer.Exit(0 if tick.good else 1)
+
+
+@app.command()
+def check(
+    config: ConfigOption = DEFAULT_CONFIG,
+    offline: Annotated[bool, typer.Option("--offline", help="Look at the configuration alone.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Check the configuration and say what it means."""
+    if not offline:
+        _fail("only --offline is there so far: the check of the live cluster is still to come")
+    settings = _load(config, as_json=as_json)
+    typer.echo(json.dumps(describe_json(settings), indent=2) if as_json else describe(settings))
+
+
+def _load(config: Path, *, as_json: bool = False) -> Settings:
+    try:
+        return load(config)
+    except ConfigInvalid as error:
+        if as_json:
+            problems = [{"key": p.key, "value": p.value, "rule": p.rule} for p in error.problems]
+            typer.echo(json.dumps({"valid": False, "problems": problems}, indent=2))
+            raise typer.Exit(2) from error
+        _fail(str(error))
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"autoscaler: {message}", file=sys.stderr)  # noqa: T201  # the way to speak before there is a log
+    raise typer.Exit(2)

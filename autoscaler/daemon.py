@@ -1,0 +1,277 @@
+"""The loop: every target, once per poll interval, none of them held up by another.
+
+Targets that share a broker are read in one round trip, each broker in a thread of its own for as long
+as it takes to answer; what a decision asks of the cluster is written in threads of their own too. A
+tick waits for what comes in time. What does not goes on by itself and is left out of the ticks until it
+is done: a broker or an API server that hangs delays its own targets and nobody else's.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import Counter
+from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+
+from autoscaler.config.model import ControllerSettings
+from autoscaler.core.model import OutcomeKind, QueueDepth, Reading, unknown
+from autoscaler.ports import (
+    Brokers,
+    BrokerUnknown,
+    BrokerUrls,
+    DepthQuery,
+    DepthReader,
+    Reporter,
+    SlotCensus,
+)
+from autoscaler.reconcile import Plan, Reconciler
+
+PATIENCE_SHARE = 0.8
+"""The share of the poll interval that a tick waits for brokers and writes."""
+
+GOOD = frozenset({OutcomeKind.UNCHANGED, OutcomeKind.APPLIED, OutcomeKind.DRY_RUN})
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """How a tick went: of how many targets, what became of those it served, and its duration.
+
+    `unseen` counts targets that the cluster does not show, `blind` those whose demand is not known,
+    `late` those that something was still being waited for.
+    """
+
+    targets: int
+    served: int
+    unseen: int
+    blind: int
+    failed: int
+    late: int
+    seconds: float
+
+    @property
+    def good(self) -> bool:
+        """Whether every target was seen, read and served."""
+        return self.served == self.targets and not self.blind
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Targets that are read together, with the URL of the broker they share."""
+
+    reader: DepthReader
+    url: str
+    members: tuple[Reconciler, ...]
+
+
+class Result(Enum):
+    """What became of one target in one tick."""
+
+    SERVED = auto()
+    BLIND = auto()
+    UNSEEN = auto()
+    FAILED = auto()
+    LATE = auto()
+
+
+Pending = Future[Result]
+
+
+class Daemon:
+    """Ticks until it is told to stop."""
+
+    def __init__(
+        self,
+        settings: ControllerSettings,
+        reconcilers: Sequence[Reconciler],
+        *,
+        urls: BrokerUrls,
+        brokers: Brokers,
+        census: SlotCensus,
+        reporter: Reporter,
+        clock: Callable[[], float],
+    ) -> None:
+        self._interval = settings.poll_interval_seconds
+        self._reconcilers = tuple(reconcilers)
+        self._urls = urls
+        self._brokers = brokers
+        self._census = census
+        self._reporter = reporter
+        self._clock = clock
+        self._readers = ThreadPoolExecutor(settings.threads, thread_name_prefix="read")
+        self._writers = ThreadPoolExecutor(settings.threads, thread_name_prefix="write")
+        self._under_way: dict[Hashable, Future[Any]] = {}
+        self.finished_at: float | None = None
+
+    def run(self, stop: threading.Event, ticked: Callable[[float], None]) -> None:
+        """Tick at every multiple of the poll interval until `stop` is set, finishing the tick at hand.
+
+        `ticked` is told the seconds that each tick took.
+        """
+        due = self._clock()
+        while not stop.is_set():
+            ticked(self.tick().seconds)
+            due = next_due(due, self._interval, self._clock())
+            stop.wait(max(0.0, due - self._clock()))
+
+    def close(self) -> None:
+        """End the threads, once what they are doing is done."""
+        self._readers.shutdown(wait=True, cancel_futures=True)
+        self._writers.shutdown(wait=True, cancel_futures=True)
+
+    def tick(self, patience_seconds: float | None = None) -> Tick:
+        """See to every target once.
+
+        Waits no longer than `patience_seconds`, by default most of the poll interval.
+        """
+        started = self._clock()
+        patience = self._interval * PATIENCE_SHARE if patience_seconds is None else patience_seconds
+        deadline = started + patience
+        self._look_for_brokers(deadline)
+        results = self._serve_all(deadline)
+        self._under_way = {key: job for key, job in self._under_way.items() if not job.done()}
+        self.finished_at = self._clock()
+        count = Counter(results)
+        return Tick(
+            targets=len(self._reconcilers),
+            served=count[Result.SERVED] + count[Result.BLIND],
+            unseen=count[Result.UNSEEN],
+            blind=count[Result.BLIND],
+            failed=count[Result.FAILED],
+            late=count[Result.LATE],
+            seconds=self.finished_at - started,
+        )
+
+    def _look_for_brokers(self, deadline: float) -> None:
+        """Look for the brokers that are not known, or no longer, waiting for what comes in time."""
+        jobs = []
+        for reconciler in self._reconcilers:
+            target = reconciler.target
+            try:
+                due = self._urls.known(target) is None
+            except BrokerUnknown:
+                due = False
+            if due:
+                jobs.append(self._begin(("look", target.ref), self._look, reconciler))
+        self._wait(jobs, deadline)
+
+    def _serve_all(self, deadline: float) -> list[Result]:
+        groups, strays = self._groups()
+        jobs = [(len(group.members), self._begin(group.reader, self._serve, group)) for group in groups]
+        pending = [self._see_to(member, depth) for member, depth in strays]
+        self._wait([job for _, job in jobs], deadline)
+        for size, job in jobs:
+            pending += job.result() if job.done() else [_done(Result.LATE)] * size
+        self._wait(pending, deadline)
+        return [job.result() if job.done() else Result.LATE for job in pending]
+
+    def _begin(self, key: Hashable, work: Callable[..., Any], *arguments: object) -> Future[Any]:
+        """Start a piece of work, unless the last one of its kind is still under way."""
+        job = self._under_way.get(key)
+        if job is None or job.done():
+            job = self._under_way[key] = self._readers.submit(work, *arguments)
+        return job
+
+    def _wait(self, jobs: Sequence[Future[Any]], deadline: float) -> None:
+        wait(jobs, timeout=max(0.0, deadline - self._clock()))
+
+    def _groups(self) -> tuple[list[Group], list[tuple[Reconciler, Reading[QueueDepth]]]]:
+        """Return the targets by broker, and those without one with what is known of their demand."""
+        found: dict[DepthReader, tuple[str, list[Reconciler]]] = {}
+        strays: list[tuple[Reconciler, Reading[QueueDepth]]] = []
+        for reconciler in self._reconcilers:
+            broker = reconciler.target.broker
+            reason = "it is still being looked for"
+            try:
+                url = self._urls.known(reconciler.target)
+                reader = None if url is None else self._brokers.reader(url, broker)
+            except BrokerUnknown as error:
+                url, reader, reason = None, None, str(error)
+            if url is None or reader is None:
+                strays.append((reconciler, unknown("broker", reason)))
+            else:
+                found.setdefault(reader, (url, []))[1].append(reconciler)
+        return [Group(reader, url, tuple(members)) for reader, (url, members) in found.items()], strays
+
+    def _look(self, member: Reconciler) -> None:
+        try:
+            self._urls.look(member.target)
+        except Exception as error:  # noqa: BLE001  # one broken target never stops the others
+            self._reporter.failed(member.target.ref, error)
+
+    def _serve(self, group: Group) -> list[Pending]:
+        """Read a broker and see to every target that it serves."""
+        queries = [
+            DepthQuery(member.target.ref, member.target.queues, member.target.broker)
+            for member in group.members
+        ]
+        try:
+            depths = group.reader.read(queries)
+        except Exception as error:  # noqa: BLE001  # one broken broker never stops the others
+            for member in group.members:
+                self._reporter.failed(member.target.ref, error)
+            depths = [unknown("broker", "reading it failed") for _ in queries]
+        if group.reader.rejected_credentials:
+            for member in group.members:
+                self._urls.doubt(member.target)
+        return [
+            self._see_to(member, depth, group.url)
+            for member, depth in zip(group.members, depths, strict=True)
+        ]
+
+    def _see_to(self, member: Reconciler, depth: Reading[QueueDepth], url: str = "") -> Pending:
+        """Plan for a target here, and carry the plan out elsewhere if that takes time."""
+        if not member.claim():
+            return _done(Result.LATE)
+        handed_on = False
+        try:
+            plan = member.plan(depth)
+            if plan is None:
+                return _done(Result.UNSEEN)
+            if url:
+                self._census.ask(member.target, url, plan.snapshot.workers)
+            if plan.writes:
+                job = self._writers.submit(self._carry_out, member, plan)
+                handed_on = True
+                return job
+            member.carry_out(plan)
+            return _done(_result(plan, good=True))
+        except Exception as error:  # noqa: BLE001  # one broken target never stops the others
+            self._reporter.failed(member.target.ref, error)
+            return _done(Result.FAILED)
+        finally:
+            if not handed_on:
+                member.release()
+
+    def _carry_out(self, member: Reconciler, plan: Plan) -> Result:
+        try:
+            outcome = member.carry_out(plan)
+            return _result(plan, good=outcome.kind in GOOD)
+        except Exception as error:  # noqa: BLE001  # one broken target never stops the others
+            self._reporter.failed(member.target.ref, error)
+            return Result.FAILED
+        finally:
+            member.release()
+
+
+def next_due(due: float, interval: float, now: float) -> float:
+    """Return the next multiple of the interval after `due` that is not past, skipping what was missed."""
+    due += interval
+    if now > due:
+        due += interval * math.ceil((now - due) / interval)
+    return due
+
+
+def _result(plan: Plan, *, good: bool) -> Result:
+    if not good:
+        return Result.FAILED
+    return Result.SERVED if plan.snapshot.depth.is_fresh else Result.BLIND
+
+
+def _done(result: Result) -> Pending:
+    job: Pending = Future()
+    job.set_result(result)
+    return job

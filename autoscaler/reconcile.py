@@ -1,0 +1,118 @@
+"""One target, one tick: observe, decide, act, report."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from autoscaler.config.model import TargetSettings
+from autoscaler.core.decide import decide
+from autoscaler.core.history import History
+from autoscaler.core.model import Decision, Outcome, OutcomeKind, QueueDepth, Reading, Snapshot
+from autoscaler.core.policy import Policy
+from autoscaler.observe import observe
+from autoscaler.ports import Cluster, Reporter, Scaler, SlotCensus
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A decision with what it was made from, not yet carried out."""
+
+    depth: Reading[QueueDepth]
+    snapshot: Snapshot
+    history: History
+    decision: Decision
+
+    @property
+    def writes(self) -> bool:
+        """Whether carrying it out asks the cluster for something."""
+        return self.decision.replicas != self.decision.current
+
+
+class Reconciler:
+    """A target and what is remembered of it from tick to tick.
+
+    The memory belongs to one object of the cluster: a target that was deleted and made anew starts
+    with a new one. Whoever plans first takes the target by `claim`, and `release`s it when the plan has
+    been carried out, so that no two ticks decide about it at once.
+    """
+
+    def __init__(
+        self,
+        target: TargetSettings,
+        policy: Policy,
+        *,
+        cluster: Cluster,
+        census: SlotCensus,
+        scaler: Scaler,
+        reporter: Reporter,
+        clock: Callable[[], float],
+    ) -> None:
+        self.target = target
+        self._policy = policy
+        self._cluster = cluster
+        self._census = census
+        self._scaler = scaler
+        self._reporter = reporter
+        self._clock = clock
+        self._claim = threading.Lock()
+        self._uid = ""
+        self._history: History | None = None
+
+    def claim(self) -> bool:
+        """Take the target for one tick, and return whether it was free."""
+        return self._claim.acquire(blocking=False)
+
+    def release(self) -> None:
+        """Leave the target to the next tick."""
+        self._claim.release()
+
+    def plan(self, depth: Reading[QueueDepth]) -> Plan | None:
+        """Observe and decide, which takes no time; None where the target cannot be seen."""
+        ref = self.target.ref
+        workers = self._cluster.worker_set(ref)
+        if workers.value is None:
+            self._reporter.unseen(ref, workers.detail)
+            return None
+        slots = self._census.slots(ref)
+        snapshot = observe(self.target, self._clock(), workers.value, workers.quality, depth, slots)
+        history = self._remembered(snapshot)
+        return Plan(depth, snapshot, history, decide(snapshot, self._policy, history))
+
+    def carry_out(self, plan: Plan) -> Outcome:
+        """Act on a plan, report, remember, and return what came of it.
+
+        A conflict drops the decision: what was read live is decided on once more, and a second conflict
+        is left to the next tick.
+        """
+        outcome = self._act(plan)
+        if outcome.kind is OutcomeKind.CONFLICT:
+            again = self.plan(plan.depth)
+            if again is not None:
+                outcome = self._act(again)
+        return outcome
+
+    def _act(self, plan: Plan) -> Outcome:
+        decision = plan.decision
+        if plan.writes:
+            outcome = self._scaler.scale(decision)
+        else:
+            outcome = Outcome(OutcomeKind.UNCHANGED, decision.current)
+        if outcome.kind is not OutcomeKind.CONFLICT:
+            self._history = _after(plan.history, decision, outcome, self._policy)
+        self._reporter.report(plan.snapshot, decision, outcome)
+        return outcome
+
+    def _remembered(self, snapshot: Snapshot) -> History:
+        if self._history is None or self._uid != snapshot.workers.uid:
+            self._uid = snapshot.workers.uid
+            self._history = History.seeded(snapshot.at, snapshot.workers.replicas)
+        return self._history
+
+
+def _after(history: History, decision: Decision, outcome: Outcome, policy: Policy) -> History:
+    history = history.record(decision, policy)
+    if outcome.kind is OutcomeKind.APPLIED:
+        return history.moved(decision.at, outcome.replicas - decision.current)
+    return history

@@ -1,0 +1,168 @@
+"""The log: one line when a decision changes, with what it was made from and what came of it.
+
+A thousand targets looked at every second must not write a thousand lines a second. A line is due when
+the number asked for changes, when a limit worth knowing begins or ceases to bind, and when an outcome
+is a new trouble; everything else is a repetition.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+import threading
+from typing import TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from autoscaler.core.model import Decision, Outcome, OutcomeKind, Snapshot, TargetRef
+
+CREDENTIALS = re.compile(r"(?<=://)[^\s/]*@")
+ROUTINE = frozenset(
+    {
+        "NoWork",
+        "NotQuietForLong",
+        "ScaleDownStabilized",
+        "ScaleUpStabilized",
+        "WithinTolerance",
+        "WorkInProgress",
+        "WorkWaiting",
+    }
+)
+"""Reasons that come and go with every task: alone they are no news."""
+
+CALM = frozenset({OutcomeKind.UNCHANGED, OutcomeKind.APPLIED, OutcomeKind.DRY_RUN})
+
+
+def set_up(log_format: str, level: str, stream: TextIO | None = None) -> None:
+    """Send every log line to a stream (standard error by default), as JSON or for a person to read."""
+    as_json = log_format == "json"
+    out = sys.stderr if stream is None else stream
+    renderer: tuple[Processor, ...] = (
+        (structlog.processors.format_exc_info, redact, structlog.processors.JSONRenderer())
+        if as_json
+        else (
+            _without_structure,
+            structlog.processors.format_exc_info,
+            redact,
+            structlog.dev.ConsoleRenderer(colors=out.isatty()),
+        )
+    )
+    shared: list[Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[*shared, *renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.PrintLoggerFactory(out),
+    )
+    libraries = logging.StreamHandler(out)
+    libraries.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
+        )
+    )
+    logging.basicConfig(handlers=[libraries], level=logging.WARNING, force=True)
+
+
+def redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Take the credentials out of anything that looks like a URL."""
+    return {key: _redacted(value) for key, value in event.items()}
+
+
+def _redacted(value: object) -> object:
+    if isinstance(value, str):
+        return CREDENTIALS.sub("***@", value)
+    if isinstance(value, dict):
+        return {key: _redacted(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_redacted(inner) for inner in value]
+    return value
+
+
+def _without_structure(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    return {key: value for key, value in event.items() if not isinstance(value, dict | list)}
+
+
+class LogReporter:
+    """Implements `Reporter` by log lines."""
+
+    def __init__(self) -> None:
+        self._log = structlog.get_logger()
+        self._lock = threading.Lock()
+        self._said: dict[TargetRef, object] = {}
+
+    def report(self, snapshot: Snapshot, decision: Decision, outcome: Outcome) -> None:
+        """Write a line where the decision says something new. See `Reporter`."""
+        if not self._news(decision.target, _gist(decision, outcome)):
+            return
+        level = "info" if outcome.kind in CALM else "warning"
+        getattr(self._log, level)(sentence(decision, outcome), **_fields(snapshot, decision, outcome))
+
+    def unseen(self, target: TargetRef, reason: str) -> None:
+        """Write a line when a target goes out of sight. See `Reporter`."""
+        if self._news(target, ("unseen", reason)):
+            self._log.warning(f"{target}: cannot be seen: {reason}", target=str(target))
+
+    def failed(self, target: TargetRef, error: BaseException) -> None:
+        """Write what broke, once for each kind of error in a row. See `Reporter`."""
+        if self._news(target, ("failed", type(error), str(error))):
+            self._log.error(f"{target}: its tick broke", target=str(target), exc_info=error)
+
+    def _news(self, target: TargetRef, gist: object) -> bool:
+        with self._lock:
+            if self._said.get(target) == gist:
+                return False
+            self._said[target] = gist
+            return True
+
+
+def sentence(decision: Decision, outcome: Outcome) -> str:
+    """Return a decision and its outcome in one sentence for people."""
+    what = {
+        OutcomeKind.UNCHANGED: f"stays at {decision.current}",
+        OutcomeKind.APPLIED: f"{decision.current} → {outcome.replicas}",
+        OutcomeKind.DRY_RUN: f"dry run, {decision.current} → {decision.replicas} not asked for",
+        OutcomeKind.CONFLICT: f"{decision.current} → {decision.replicas} dropped, {outcome.message}",
+        OutcomeKind.REFUSED: f"{decision.current} → {decision.replicas} refused, {outcome.message}",
+        OutcomeKind.FAILED: f"{decision.current} → {decision.replicas} failed, {outcome.message}",
+    }[outcome.kind]
+    return f"{decision.target}: {what}: {'; '.join(step.message for step in decision.steps)}"
+
+
+def _gist(decision: Decision, outcome: Outcome) -> object:
+    """Return what makes a decision the same as the one before."""
+    limits = tuple(step.reason for step in decision.steps if step.reason not in ROUTINE)
+    trouble = "" if outcome.kind in CALM else f"{outcome.kind}: {outcome.message}"
+    return decision.replicas, limits, trouble
+
+
+def _fields(snapshot: Snapshot, decision: Decision, outcome: Outcome) -> dict[str, object]:
+    depth = snapshot.depth.value
+    return {
+        "target": str(decision.target),
+        "outcome": outcome.kind.value,
+        "current": decision.current,
+        "wanted": decision.replicas,
+        "demand_slots": decision.demand_slots,
+        "reason": decision.reason,
+        "steps": [
+            {"limit": step.limit, "replicas": step.replicas, "reason": step.reason, "message": step.message}
+            for step in decision.steps
+        ],
+        "inputs": {
+            "ready": None if depth is None else depth.waiting,
+            "unacked": None if depth is None else depth.unacked,
+            "depth_source": snapshot.depth.source,
+            "depth_quality": snapshot.depth.quality.value,
+            "depth_age_seconds": round(snapshot.depth.age_seconds, 3),
+            "slots_per_worker": snapshot.slots.value,
+            "slots_source": snapshot.slots.source,
+            "workers_ready": snapshot.workers.ready,
+            "workers_terminating": snapshot.workers.terminating,
+            "cluster_quality": snapshot.workers_quality.value,
+        },
+    }
