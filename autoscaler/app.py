@@ -133,9 +133,11 @@ class Service:
 
     def _announce(self) -> None:
         controller = self._settings.controller
+        effect = "dry run: nothing is written" if controller.dry_run else "live"
         log.info(
-            f"sizing {len(self._settings.targets)} targets every {controller.poll_interval_seconds:g} s"
-            + (", dry run: nothing is written" if controller.dry_run else ""),
+            f"started, {effect}",
+            targets=len(self._settings.targets),
+            poll_interval_seconds=controller.poll_interval_seconds,
             version=__version__,
             cluster=self._api.host,
             dry_run=controller.dry_run,

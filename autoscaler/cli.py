@@ -47,7 +47,7 @@ def main() -> None:
     app()
 
 
-def _version(value: bool) -> None:  # noqa: FBT001  # typer's way to call it
+def _version(value: bool) -> None:
     if value:
         typer.echo(f"autoscaler {__version__}")
         raise typer.Exit
@@ -55,7 +55,7 @@ def _version(value: bool) -> None:  # noqa: FBT001  # typer's way to call it
 
 @app.callback()
 def _root(
-    version: Annotated[  # noqa: ARG001  # acted on by its callback
+    version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
