@@ -1,0 +1,194 @@
+"""Hand-written stand-ins for the ports, and a clock that stands still until it is told."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from autoscaler.config.model import BrokerSettings, TargetSettings
+from autoscaler.core.model import (
+    Decision,
+    Outcome,
+    OutcomeKind,
+    QueueDepth,
+    Reading,
+    Snapshot,
+    TargetRef,
+    WorkerSet,
+    fresh,
+    unknown,
+)
+from autoscaler.ports import BrokerUnknown, DepthQuery
+
+PATIENCE_SECONDS = 20.0
+"""How long a test waits for another thread before it fails."""
+
+
+class Clock:
+    """Monotonic seconds that pass only when they are told to."""
+
+    def __init__(self, now: float = 1000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += seconds
+
+
+class FakeCluster:
+    """Worker sets by target, and the scaler that changes them."""
+
+    def __init__(self, **replicas: int) -> None:
+        self.sets: dict[str, Reading[WorkerSet]] = {
+            name: fresh(WorkerSet(f"uid-{name}", count), "cluster") for name, count in replicas.items()
+        }
+        self.foreign: dict[str, int] = {}
+        self.asked: list[tuple[str, int, int]] = []
+        self.answer: Callable[[Decision], Outcome | None] = lambda _: None
+
+    def worker_set(self, target: TargetRef) -> Reading[WorkerSet]:
+        """Return a set as it was put here."""
+        return self.sets.get(target.name, unknown("cluster", f"there is no StatefulSet {target}"))
+
+    def replicas(self, name: str) -> int:
+        """Return the replicas of a set."""
+        workers = self.sets[name].value
+        assert workers is not None
+        return workers.replicas
+
+    def put(self, name: str, replicas: int, uid: str = "") -> None:
+        """Have a set at a size."""
+        self.sets[name] = fresh(WorkerSet(uid or f"uid-{name}", replicas), "cluster")
+
+    def scale(self, decision: Decision) -> Outcome:
+        """Scale as the API server would: a foreign write that is not in the view is a conflict."""
+        name = decision.target.name
+        self.asked.append((name, decision.current, decision.replicas))
+        answer = self.answer(decision)
+        if answer is not None:
+            return answer
+        if name in self.foreign:
+            self.put(name, self.foreign.pop(name))
+        if self.replicas(name) != decision.current:
+            return Outcome(OutcomeKind.CONFLICT, self.replicas(name), "somebody else wrote")
+        self.put(name, decision.replicas)
+        return Outcome(OutcomeKind.APPLIED, decision.replicas)
+
+
+class FakeCensus:
+    """Slots as told, and a note of who was asked."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, Reading[int]] = {}
+        self.asked: list[tuple[str, str]] = []
+
+    def slots(self, target: TargetRef) -> Reading[int]:
+        """Return what was put here."""
+        return self.known.get(target.name, unknown("workers", "never answered"))
+
+    def ask(self, target: TargetSettings, url: str, workers: WorkerSet) -> None:
+        """Note it."""
+        self.asked.append((target.name, url))
+
+
+@dataclass
+class FakeReader:
+    """A broker that answers what it is told, and waits at the gate while that is shut."""
+
+    ready: dict[str, int] = field(default_factory=dict)
+    silent: bool = False
+    broken: bool = False
+    rejected_credentials: bool = False
+    reads: int = 0
+    gate: threading.Event = field(default_factory=threading.Event)
+    reading: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.gate.set()
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def read(self, queries: Sequence[DepthQuery]) -> list[Reading[QueueDepth]]:
+        """Return a reading for each query."""
+        self.reads += 1
+        self.reading.set()
+        assert self.gate.wait(PATIENCE_SECONDS)
+        if self.broken:
+            raise RuntimeError("a bug")
+        if self.silent:
+            return [unknown("redis", "did not answer") for _ in queries]
+        return [
+            fresh(QueueDepth(tuple((q, self.ready.get(q, 0)) for q in query.queues), 0), "redis")
+            for query in queries
+        ]
+
+
+class FakeBrokers:
+    """Readers by URL."""
+
+    def __init__(self, **readers: FakeReader) -> None:
+        self.readers = readers
+
+    def reader(self, url: str, settings: BrokerSettings) -> FakeReader:
+        """Return the reader that was put here."""
+        if url not in self.readers:
+            raise BrokerUnknown(f"no broker of the kind of {url}")
+        return self.readers[url]
+
+
+class FakeUrls:
+    """URLs that are known from the start, found by a look, missing, or (None) the end of a look."""
+
+    def __init__(self, known: dict[str, str], findable: dict[str, str | None] | None = None) -> None:
+        self.urls = known
+        self.findable = findable or {}
+        self.looked: list[str] = []
+        self.doubted: list[str] = []
+
+    def known(self, target: TargetSettings) -> str | None:
+        """Return the URL, None where a look would find it."""
+        if target.name in self.urls:
+            return self.urls[target.name]
+        if target.name in self.findable:
+            return None
+        raise BrokerUnknown("Secret data/broker: not found")
+
+    def look(self, target: TargetSettings) -> None:
+        """Find it."""
+        self.looked.append(target.name)
+        url = self.findable[target.name]
+        if url is None:
+            raise RuntimeError("a bug in looking")
+        self.urls[target.name] = url
+
+    def doubt(self, target: TargetSettings) -> None:
+        """Note it."""
+        self.doubted.append(target.name)
+
+
+class FakeReporter:
+    """A list of everything that was reported."""
+
+    def __init__(self) -> None:
+        self.reports: list[tuple[str, Decision, Outcome]] = []
+        self.sights: list[tuple[str, str]] = []
+        self.failures: list[tuple[str, BaseException]] = []
+
+    def report(self, snapshot: Snapshot, decision: Decision, outcome: Outcome) -> None:
+        """Note it."""
+        assert snapshot.target == decision.target
+        self.reports.append((decision.target.name, decision, outcome))
+
+    def unseen(self, target: TargetRef, reason: str) -> None:
+        """Note it."""
+        self.sights.append((target.name, reason))
+
+    def failed(self, target: TargetRef, error: BaseException) -> None:
+        """Note it."""
+        self.failures.append((target.name, error))

@@ -1,0 +1,169 @@
+"""One target, tick by tick."""
+
+from dataclasses import replace
+
+import pytest
+
+from autoscaler.cluster.scale import DryRunScaler
+from autoscaler.config.model import ScaleDownSettings, TargetSettings
+from autoscaler.core.model import Outcome, OutcomeKind, fresh, stale, unknown
+from autoscaler.observe import aged, slots_per_worker
+from autoscaler.reconcile import Reconciler
+from tests.builders import depth
+from tests.fakes import Clock, FakeCensus, FakeCluster, FakeReporter
+
+
+class Bench:
+    """A reconciler of target `w` among fakes."""
+
+    def __init__(self, replicas: int, scaler=None, **keys) -> None:
+        self.cluster = FakeCluster(w=replicas)
+        self.census = FakeCensus()
+        self.reporter = FakeReporter()
+        self.clock = Clock()
+        target = TargetSettings(namespace="data", name="w", queues=("default",), **keys)
+        self.reconciler = Reconciler(
+            target,
+            target.policy(1.0),
+            cluster=self.cluster,
+            census=self.census,
+            scaler=scaler or self.cluster,
+            reporter=self.reporter,
+            clock=self.clock,
+        )
+
+    def tick(self, reading=None, seconds: float = 1.0):
+        """Let time pass, then decide and act."""
+        self.clock.advance(seconds)
+        plan = self.reconciler.plan(depth() if reading is None else reading)
+        return None if plan is None else self.reconciler.carry_out(plan)
+
+
+def test_up_in_one_patch_and_down_after_a_quiet_window():
+    """The whole way of a burst: 0 to 10 at once, nothing for a minute, then 0."""
+    bench = Bench(0)
+    assert bench.tick(depth(50)).kind is OutcomeKind.APPLIED
+    for _ in range(60):
+        assert bench.tick().kind is OutcomeKind.UNCHANGED
+    bench.tick()
+    assert bench.cluster.asked == [("w", 0, 10), ("w", 10, 0)]
+
+
+def test_a_foreign_write_is_decided_on_once_more_at_once():
+    """Somebody scales to 3 between read and patch: the next decision starts from there."""
+    bench = Bench(0)
+    bench.cluster.foreign["w"] = 3
+    assert bench.tick(depth(7)) == Outcome(OutcomeKind.APPLIED, 7)
+    assert bench.cluster.asked == [("w", 0, 7), ("w", 3, 7)]
+    assert [outcome.kind for _, _, outcome in bench.reporter.reports] == [
+        OutcomeKind.CONFLICT,
+        OutcomeKind.APPLIED,
+    ]
+
+
+def test_a_second_conflict_is_left_to_the_next_tick():
+    """No fight within a tick."""
+    bench = Bench(0)
+    bench.cluster.answer = lambda decision: Outcome(OutcomeKind.CONFLICT, decision.current, "again")
+    assert bench.tick(depth(7)).kind is OutcomeKind.CONFLICT
+    assert len(bench.cluster.asked) == 2
+
+
+def test_a_target_that_vanished_in_a_conflict_is_not_decided_on():
+    """What is gone is reported, not scaled."""
+    bench = Bench(0)
+
+    def vanish(_):
+        bench.cluster.sets.clear()
+        return Outcome(OutcomeKind.CONFLICT, 0, "gone")
+
+    bench.cluster.answer = vanish
+    assert bench.tick(depth(7)).kind is OutcomeKind.CONFLICT
+    assert bench.reporter.sights == [("w", "there is no StatefulSet data/w")]
+
+
+def test_a_target_made_anew_starts_with_a_new_memory():
+    """The quiet minute of the old object says nothing of the new one."""
+    bench = Bench(4)
+    for _ in range(59):
+        bench.tick()
+    bench.cluster.put("w", 4, uid="another")
+    for _ in range(60):
+        bench.tick()
+    assert bench.cluster.asked == []
+    bench.tick(seconds=2.0)
+    assert bench.cluster.asked == [("w", 4, 0)]
+
+
+def test_a_restart_waits_for_a_whole_window():
+    """A daemon that has just come up sees an empty queue and shrinks nothing."""
+    bench = Bench(6)
+    assert bench.tick().kind is OutcomeKind.UNCHANGED
+    assert bench.cluster.replicas("w") == 6
+
+
+def test_a_write_that_failed_counts_as_no_change():
+    """A rate policy is not used up by what the API server did not take."""
+    bench = Bench(0)
+    bench.cluster.answer = lambda _: Outcome(OutcomeKind.FAILED, 0, "no answer from the API server")
+    bench.tick(depth(3))
+    bench.cluster.answer = lambda _: None
+    assert bench.tick(depth(3)) == Outcome(OutcomeKind.APPLIED, 3)
+
+
+def test_dry_run_decides_alike_and_writes_nothing():
+    """The same reasons, and no replicas."""
+    live, dry = Bench(0), Bench(0, scaler=DryRunScaler())
+    for reading in (depth(5), unknown("redis", "silent"), depth(2)):
+        live.cluster.put("w", 0)
+        live.tick(reading)
+        dry.tick(reading)
+    assert [d.steps for _, d, _ in dry.reporter.reports] == [d.steps for _, d, _ in live.reporter.reports]
+    assert dry.cluster.replicas("w") == 0
+    assert {o.kind for _, _, o in dry.reporter.reports} == {OutcomeKind.DRY_RUN, OutcomeKind.UNCHANGED}
+
+
+def test_a_target_is_claimed_by_one_tick_at_a_time():
+    """While a write is under way, the next tick leaves the target alone."""
+    reconciler = Bench(0).reconciler
+    assert reconciler.claim()
+    assert not reconciler.claim()
+    reconciler.release()
+    assert reconciler.claim()
+
+
+def test_the_quiet_window_is_the_targets_own():
+    """A target with a window of 5 s goes to zero after 5 quiet seconds."""
+    bench = Bench(2, scale_down=ScaleDownSettings(stabilization_window_seconds=5.0))
+    for _ in range(6):
+        bench.tick()
+    assert bench.cluster.asked == [("w", 2, 0)]
+
+
+@pytest.mark.parametrize(
+    ("configured", "reported", "declared", "slots", "source"),
+    [
+        (2, fresh(8, "celery stats"), 4, 2, "slots_per_worker"),
+        (None, fresh(8, "celery stats"), 4, 8, "celery stats"),
+        (None, unknown("workers", "silent"), 4, 4, "--concurrency of container worker"),
+        (None, unknown("workers", "silent"), None, 1, "assumed, nobody says"),
+    ],
+)
+def test_slots_come_from_the_best_source(configured, reported, declared, slots, source):
+    """Configured, measured or learned, declared, assumed: in this order, and named."""
+    target = TargetSettings(namespace="data", name="w", queues=("q",), slots_per_worker=configured)
+    workers = FakeCluster(w=1).sets["w"].value
+    assert workers is not None
+
+    workers = replace(workers, declared_slots=declared, declared_by="--concurrency of container worker")
+    reading = slots_per_worker(target, workers, reported)
+    assert (reading.value, reading.source) == (slots, source)
+
+
+def test_an_old_reading_becomes_unknown():
+    """What waited half a minute ago calls nobody up any more."""
+    value = depth(5).value
+    assert value is not None
+    assert aged(stale(value, "redis", 30.0, "silent"), 30.0).value == value
+    old = aged(stale(value, "redis", 31.0, "silent"), 30.0)
+    assert (old.value, old.detail) == (None, "silent, for 31 s")
