@@ -23,6 +23,7 @@ def setting(
     at_most: float | None = None,
     choices: tuple[str, ...] = (),
     aliases: tuple[str, ...] = (),
+    outer_aliases: tuple[str, ...] = (),
     example: str = "",
     secret: bool = False,
 ) -> Any:
@@ -30,8 +31,8 @@ def setting(
 
     `default` is left out for a required key. `at_least` and `at_most` bound a number (of items, for
     a list; of characters, for text). `aliases` are other names under which the key is accepted,
-    `example` is a TOML value to show where the default shows too little, and the value of a `secret`
-    key is never shown.
+    `outer_aliases` those under which it is accepted in the table around its own. `example` is a TOML
+    value to show where the default shows too little, and the value of a `secret` key is never shown.
     """
     metadata = {
         "doc": doc,
@@ -39,14 +40,15 @@ def setting(
         "at_most": at_most,
         "choices": choices,
         "aliases": aliases,
+        "outer_aliases": outer_aliases,
         "example": example,
         "secret": secret,
     }
     if default is ...:
-        return field(metadata=metadata)
+        return field(metadata=metadata, repr=not secret)
     if isinstance(default, type):
-        return field(default_factory=default, metadata=metadata)
-    return field(default=default, metadata=metadata)
+        return field(default_factory=default, metadata=metadata, repr=not secret)
+    return field(default=default, metadata=metadata, repr=not secret)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,7 @@ class ScaleDownSettings:
         at_least=0,
         at_most=3600,
         aliases=("stabilizationWindowSeconds",),
+        outer_aliases=("cooldownPeriod",),
     )
     tolerance: float | None = setting(
         "tolerance of this direction, in place of the target's",
@@ -167,7 +170,7 @@ class BrokerSettings:
         example='{ name = "airflow-broker-url", key = "connection" }',
     )
     url_from: str | None = setting(
-        "pod-template: the URL that the worker's own environment holds",
+        "the pod template as the source: the URL is the one in the worker's own environment",
         None,
         choices=("pod-template",),
         example='"pod-template"',
@@ -211,8 +214,12 @@ class TargetSettings:
         example='["default"]',
     )
     kind: str = setting("kind of the target", "StatefulSet", choices=("StatefulSet",))
-    min_replicas: int = setting("never fewer", 0, at_least=0, aliases=("minReplicas", "minReplicaCount"))
-    max_replicas: int = setting("never more", 10, at_least=0, aliases=("maxReplicas", "maxReplicaCount"))
+    min_replicas: int = setting(
+        "never fewer replicas than this", 0, at_least=0, aliases=("minReplicas", "minReplicaCount")
+    )
+    max_replicas: int = setting(
+        "never more replicas than this", 10, at_least=0, aliases=("maxReplicas", "maxReplicaCount")
+    )
     tolerance: float = setting(
         "share by which tasks may differ from slots before anything changes",
         0.1,
@@ -287,7 +294,9 @@ class ControllerSettings:
     threads: int = setting("brokers read at the same time", 16, at_least=1, at_most=256)
     http_host: str = setting("address for metrics and probes", "0.0.0.0", at_least=1)
     http_port: int = setting("port for metrics and probes", 8080, at_least=0, at_most=65535)
-    log_format: str = setting("json or console", "json", choices=("json", "console"))
+    log_format: str = setting(
+        "form of the log: an object a line, or text for people", "json", choices=("json", "console")
+    )
     log_level: str = setting("least severity to log", "info", choices=("debug", "info", "warning", "error"))
 
 
