@@ -10,7 +10,7 @@ RUN python -m venv --without-pip /opt/autoscaler \
 COPY LICENSE README.md pyproject.toml ./
 COPY autoscaler autoscaler
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
-    && pip --python /opt/autoscaler/bin/python install --no-deps --no-index --find-links /wheels celery-autoscaler
+    && pip --python /opt/autoscaler/bin/python install --no-deps --no-index /wheels/*.whl
 
 FROM python:3.11-slim-bookworm
 ARG VERSION=0.1.0

@@ -2,7 +2,6 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
 DEV := .venv/dev.stamp

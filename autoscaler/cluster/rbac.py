@@ -79,7 +79,9 @@ def _scaling(targets: Iterable[TargetSettings], *, dry_run: bool) -> Manifest:
     return _rule("apps", "statefulsets/scale", verbs, {target.name for target in targets})
 
 
-def _secrets(target: TargetSettings, template_secrets: Mapping[TargetRef, Collection[str]]) -> Collection[str]:
+def _secrets(
+    target: TargetSettings, template_secrets: Mapping[TargetRef, Collection[str]]
+) -> Collection[str]:
     broker = target.broker
     if broker.secret is not None:
         return (broker.secret.name,)
@@ -95,7 +97,9 @@ def _rule(group: str, resource: str, verbs: list[str], names: Collection[str] = 
     return rule | {"verbs": list(verbs)}
 
 
-def _bound(kind: str, namespace: str | None, rules: list[Manifest], account: ServiceAccount) -> list[Manifest]:
+def _bound(
+    kind: str, namespace: str | None, rules: list[Manifest], account: ServiceAccount
+) -> list[Manifest]:
     subject = {"kind": "ServiceAccount", "name": account.name, "namespace": account.namespace}
     return [
         _manifest(kind, namespace) | {"rules": rules},
