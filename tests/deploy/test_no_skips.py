@@ -18,11 +18,12 @@ def run(folder: Path, workers: int, *options: str) -> subprocess.CompletedProces
     """Run pytest on a folder with the plugin, and with nothing of this project's settings."""
     settings = folder / "pytest.ini"
     settings.write_text("[pytest]\n")
-    command = [sys.executable, "-m", "pytest", "-c", str(settings), "-n", str(workers), *options]
+    plugins = ["-p", "xdist", "-p", "tests.deploy.no_skips", "-p", "no:cacheprovider"]
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
     return subprocess.run(
-        [*command, "-p", "tests.deploy.no_skips", "-p", "no:cacheprovider", str(folder)],
+        [sys.executable, "-m", "pytest", *plugins, "-c", settings, "-n", str(workers), *options, folder],
         cwd=ROOT,
-        env={name: value for name, value in os.environ.items() if not name.startswith("PYTEST")},
+        env=inherited | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
         text=True,
         check=False,
