@@ -33,8 +33,9 @@ class _HoldingChannel(kombu_redis.Channel):
     held: list[tuple[str, str]]
 
     def _put(self, queue: str, message: dict[str, Any], **_: object) -> None:
-        priority = self._get_message_priority(message, reverse=False)
-        self.held.append((self._q_for_pri(queue, priority), dumps(message)))
+        priority = self._get_message_priority(message, reverse=False)  # type: ignore[no-untyped-call]  # kombu's
+        key = self._q_for_pri(queue, priority)  # type: ignore[no-untyped-call]  # kombu's
+        self.held.append((key, dumps(message)))
 
     def push(self) -> None:
         """Put everything that was kept into the queues, in one transaction."""

@@ -1,0 +1,116 @@
+"""Which rights the daemon needs, worked out from its configuration: these and no others.
+
+An autoscaler that may read every Secret is the best way into a cluster. So each namespace has a Role
+of its own that names the workloads which may be scaled and the Secrets which may be read, and a
+daemon in dry run is not given the right to scale anything at all. Rules of a Role only add up, and a
+list or a watch cannot be held to names, so reading workloads and pods is for the whole namespace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from autoscaler.config.model import Settings, TargetSettings
+from autoscaler.core.model import TargetRef
+
+Manifest = dict[str, Any]
+
+GROUP = "rbac.authorization.k8s.io"
+NAME = "celery-autoscaler"
+HEADER = "# What celery-autoscaler may do, as `autoscaler rbac` works it out from the configuration.\n"
+LINE_WIDTH = 110
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceAccount:
+    """The account that the daemon runs under."""
+
+    namespace: str = NAME
+    name: str = NAME
+
+
+def rights(
+    settings: Settings,
+    template_secrets: Mapping[TargetRef, Collection[str]],
+    account: ServiceAccount,
+) -> tuple[Manifest, ...]:
+    """Return the roles that the settings call for, each followed by its binding to the account.
+
+    `template_secrets` are the names of the Secrets that the pod template of a target takes its
+    environment from. They count only for a target whose broker's URL comes from there; a target that
+    is missing in it may read no Secret.
+    """
+    documents: list[Manifest] = []
+    if settings.controller.cluster_wide:
+        documents += _bound("ClusterRole", None, _reading(), account)
+    for namespace in sorted({target.namespace for target in settings.targets}):
+        targets = [target for target in settings.targets if target.namespace == namespace]
+        rules = [] if settings.controller.cluster_wide else _reading()
+        rules.append(_scaling(targets, dry_run=settings.controller.dry_run))
+        secrets = {name for target in targets for name in _secrets(target, template_secrets)}
+        if secrets:
+            rules.append(_rule("", "secrets", ["get"], secrets))
+        documents += _bound("Role", namespace, rules, account)
+    return tuple(documents)
+
+
+def render(documents: Iterable[Manifest]) -> str:
+    """Return manifests as YAML documents that `kubectl apply` accepts."""
+    return HEADER + yaml.safe_dump_all(
+        documents,
+        explicit_start=True,
+        sort_keys=False,
+        default_flow_style=None,  # what holds only words stands on one line
+        width=LINE_WIDTH,
+    )
+
+
+def _reading() -> list[Manifest]:
+    verbs = ["get", "list", "watch"]
+    return [_rule("apps", "statefulsets", verbs), _rule("", "pods", verbs)]
+
+
+def _scaling(targets: Iterable[TargetSettings], *, dry_run: bool) -> Manifest:
+    verbs = ["get"] if dry_run else ["get", "patch"]
+    return _rule("apps", "statefulsets/scale", verbs, {target.name for target in targets})
+
+
+def _secrets(
+    target: TargetSettings, template_secrets: Mapping[TargetRef, Collection[str]]
+) -> Collection[str]:
+    broker = target.broker
+    if broker.secret is not None:
+        return (broker.secret.name,)
+    if broker.url is None and broker.url_env is None and broker.url_file is None:
+        return template_secrets.get(target.ref, ())
+    return ()
+
+
+def _rule(group: str, resource: str, verbs: list[str], names: Collection[str] = ()) -> Manifest:
+    rule: Manifest = {"apiGroups": [group], "resources": [resource]}
+    if names:  # an empty list of names would mean all of them
+        rule["resourceNames"] = sorted(names)
+    return rule | {"verbs": list(verbs)}
+
+
+def _bound(
+    kind: str, namespace: str | None, rules: list[Manifest], account: ServiceAccount
+) -> list[Manifest]:
+    subject = {"kind": "ServiceAccount", "name": account.name, "namespace": account.namespace}
+    return [
+        _manifest(kind, namespace) | {"rules": rules},
+        _manifest(f"{kind}Binding", namespace)
+        | {"roleRef": {"apiGroup": GROUP, "kind": kind, "name": NAME}, "subjects": [subject]},
+    ]
+
+
+def _manifest(kind: str, namespace: str | None) -> Manifest:
+    metadata: Manifest = {"name": NAME}
+    if namespace is not None:
+        metadata["namespace"] = namespace
+    metadata["labels"] = {"app.kubernetes.io/name": NAME, "app.kubernetes.io/part-of": NAME}
+    return {"apiVersion": f"{GROUP}/v1", "kind": kind, "metadata": metadata}

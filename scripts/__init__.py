@@ -1,0 +1,1 @@
+"""Steps of the Makefile that the shell would say badly."""

@@ -1,0 +1,47 @@
+"""What roles permit, taken apart into single permissions."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+READING = ("get", "list", "watch")
+# All that the daemon may ever be given: a verb that is not here has to be argued for here.
+ALLOWED = (
+    {("apps", "statefulsets", verb) for verb in READING}
+    | {("", "pods", verb) for verb in READING}
+    | {("apps", "statefulsets/scale", verb) for verb in ("get", "patch")}
+    | {("", "secrets", "get")}
+)
+# These are never given for a whole namespace.
+BY_NAME = {"statefulsets/scale", "secrets"}
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """One verb on one resource; no namespace means all of them, no names any name."""
+
+    namespace: str | None
+    group: str
+    resource: str
+    verb: str
+    names: tuple[str, ...]
+
+    @property
+    def permission(self) -> tuple[str, str, str]:
+        """What is permitted, wherever that is."""
+        return self.group, self.resource, self.verb
+
+
+def grants(documents: Iterable[dict[str, Any]]) -> Iterator[Grant]:
+    """Yield every permission that roles and cluster roles among the documents give."""
+    for document in documents:
+        if document["kind"] not in ("Role", "ClusterRole"):
+            continue
+        for rule in document["rules"]:
+            # a rule of any other shape (nonResourceURLs, say) is something to think about first
+            assert rule.keys() <= {"apiGroups", "resources", "resourceNames", "verbs"}
+            for group in rule["apiGroups"]:
+                for resource in rule["resources"]:
+                    for verb in rule["verbs"]:
+                        names = tuple(rule.get("resourceNames", ()))
+                        yield Grant(document["metadata"].get("namespace"), group, resource, verb, names)

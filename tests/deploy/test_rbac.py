@@ -1,0 +1,177 @@
+"""The rights that a configuration calls for."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autoscaler.cluster.rbac import HEADER, Manifest, ServiceAccount, render, rights
+from autoscaler.config.model import BrokerSettings, ControllerSettings, SecretKey, Settings, TargetSettings
+from autoscaler.core.model import TargetRef
+from tests.deploy.grants import ALLOWED, BY_NAME, READING, Grant, grants
+
+ACCOUNT = ServiceAccount(namespace="control", name="sizer")
+
+
+def target(namespace: str, name: str, **broker: Any) -> TargetSettings:
+    """Return a target whose broker's URL comes from where `broker` says."""
+    return TargetSettings(
+        namespace=namespace, name=name, queues=("default",), broker=BrokerSettings(**broker)
+    )
+
+
+def settings(*targets: TargetSettings, **controller: Any) -> Settings:
+    """Return a configuration."""
+    return Settings(ControllerSettings(**controller), targets)
+
+
+def given_rights(
+    configured: Settings, template_secrets: Mapping[TargetRef, tuple[str, ...]] | None = None
+) -> set[Grant]:
+    """Return every single permission that a configuration gets."""
+    return set(grants(rights(configured, template_secrets or {}, ACCOUNT)))
+
+
+def test_each_namespace_gets_what_its_own_targets_need() -> None:
+    """Scaling and Secrets by name, reading for the namespace, and nothing beside."""
+    secret = SecretKey("broker-url", "connection")
+    found = given_rights(
+        settings(target("a", "two", secret=secret), target("b", "lone", url_env="URL"), target("a", "one"))
+    )
+    expected = {
+        Grant(namespace, group, resource, verb, ())
+        for namespace in ("a", "b")
+        for group, resource in (("apps", "statefulsets"), ("", "pods"))
+        for verb in READING
+    }
+    for verb in ("get", "patch"):
+        expected.add(Grant("a", "apps", "statefulsets/scale", verb, ("one", "two")))
+        expected.add(Grant("b", "apps", "statefulsets/scale", verb, ("lone",)))
+    expected.add(Grant("a", "", "secrets", "get", ("broker-url",)))
+    assert found == expected
+
+
+def test_watching_the_whole_cluster_still_scales_by_name() -> None:
+    """Only reading is for all namespaces then, and it is not given a second time in each."""
+    found = given_rights(settings(target("a", "one"), target("b", "two"), cluster_wide=True))
+    everywhere = {grant.permission for grant in found if grant.namespace is None}
+    assert everywhere == {permission for permission in ALLOWED if permission[1] in ("statefulsets", "pods")}
+    elsewhere = {grant for grant in found if grant.namespace is not None}
+    assert elsewhere == {
+        Grant(namespace, "apps", "statefulsets/scale", verb, (name,))
+        for namespace, name in (("a", "one"), ("b", "two"))
+        for verb in ("get", "patch")
+    }
+
+
+@pytest.mark.parametrize("cluster_wide", [False, True])
+def test_a_dry_run_may_not_write(cluster_wide: bool) -> None:
+    """Not even when the daemon were to try."""
+    dry = settings(target("a", "one"), dry_run=True, cluster_wide=cluster_wide)
+    wet = replace(dry, controller=replace(dry.controller, dry_run=False))
+    assert {grant.verb for grant in given_rights(dry)} == set(READING)
+    assert {grant.permission for grant in given_rights(wet) - given_rights(dry)} == {
+        ("apps", "statefulsets/scale", "patch")
+    }
+
+
+@pytest.mark.parametrize(
+    ("broker", "names"),
+    [
+        ({}, {"seen", "more"}),
+        ({"url_from": "pod-template"}, {"seen", "more"}),
+        ({"secret": SecretKey("named", "key")}, {"named"}),
+        ({"url": "redis://redis.example"}, set()),
+        ({"url_env": "BROKER_URL"}, set()),
+        ({"url_file": "/etc/broker/url"}, set()),
+    ],
+)
+def test_secrets_are_those_that_the_source_of_the_url_needs(broker: dict[str, Any], names: set[str]) -> None:
+    """What a pod template refers to counts only where the URL is taken from it."""
+    seen = {
+        TargetRef("a", "one", "StatefulSet"): ("seen", "more"),
+        TargetRef("a", "other", "StatefulSet"): ("not",),
+    }
+    found = given_rights(settings(target("a", "one", **broker)), seen)
+    assert {name for grant in found if grant.resource == "secrets" for name in grant.names} == names
+
+
+def test_no_known_secret_means_no_secret() -> None:
+    """An empty list of names in a rule would have meant every Secret."""
+    assert all(grant.resource != "secrets" for grant in given_rights(settings(target("a", "one"))))
+
+
+@pytest.mark.parametrize("cluster_wide", [False, True])
+def test_every_role_is_bound_to_the_account_alone(cluster_wide: bool) -> None:
+    """Each binding follows its role, in the same namespace."""
+    documents = rights(
+        settings(target("a", "one"), target("b", "two"), cluster_wide=cluster_wide), {}, ACCOUNT
+    )
+    roles, bindings = documents[::2], documents[1::2]
+    assert len(roles) == len(bindings) == (3 if cluster_wide else 2)
+    for role, binding in zip(roles, bindings, strict=True):
+        assert binding["kind"] == f"{role['kind']}Binding"
+        assert binding["metadata"].get("namespace") == role["metadata"].get("namespace")
+        assert binding["roleRef"]["kind"] == role["kind"]
+        assert binding["roleRef"]["name"] == role["metadata"]["name"]
+        assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "sizer", "namespace": "control"}]
+
+
+@pytest.mark.parametrize("version", ["1.28", kubernetes_validate.latest_version()])
+def test_the_printed_yaml_is_valid_and_says_the_same(version: str) -> None:
+    """Nothing is lost on the way to kubectl, and no YAML alias puts off who reads it."""
+    secret = SecretKey("null", "on")  # words that YAML would take for something else
+    documents = rights(settings(target("a", "one", secret=secret), cluster_wide=True), {}, ACCOUNT)
+    text = render(documents)
+    assert text.startswith(HEADER + "---\n")
+    assert "&" not in text
+    assert tuple(yaml.safe_load_all(text)) == documents
+    for document in documents:
+        kubernetes_validate.validate(document, version, strict=True)
+
+
+def test_the_printed_yaml_reads_well() -> None:
+    """One line for each part of a rule."""
+    assert """
+- apiGroups: [apps]
+  resources: [statefulsets/scale]
+  resourceNames: [one, two]
+  verbs: [get, patch]
+""" in render(rights(settings(target("a", "two"), target("a", "one")), {}, ACCOUNT))
+
+
+names = st.text("abc", min_size=1, max_size=2)
+brokers: st.SearchStrategy[dict[str, Any]] = st.one_of(
+    st.just({}),
+    st.fixed_dictionaries({"secret": st.builds(SecretKey, names, names)}),
+    st.fixed_dictionaries({"url_env": names}),
+)
+targets = st.builds(lambda namespace, name, broker: target(namespace, name, **broker), names, names, brokers)
+
+
+@given(
+    st.lists(targets, min_size=1, max_size=5),
+    st.booleans(),
+    st.booleans(),
+    st.dictionaries(st.builds(TargetRef, names, names, st.just("StatefulSet")), st.lists(names, max_size=3)),
+)
+def test_nothing_is_ever_granted_beyond_the_list(
+    configured: list[TargetSettings],
+    cluster_wide: bool,
+    dry_run: bool,
+    template_secrets: dict[TargetRef, list[str]],
+) -> None:
+    """Whatever is configured: only listed verbs, and by name and namespace what has to be."""
+    documents: tuple[Manifest, ...] = rights(
+        settings(*configured, cluster_wide=cluster_wide, dry_run=dry_run), template_secrets, ACCOUNT
+    )
+    for grant in grants(documents):
+        assert grant.permission in ALLOWED
+        if grant.resource in BY_NAME:
+            assert grant.names
+            assert grant.namespace in {target.namespace for target in configured}
