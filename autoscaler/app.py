@@ -8,7 +8,6 @@ from collections.abc import Callable
 from types import TracebackType
 
 import structlog
-from apscheduler.schedulers.background import BackgroundScheduler
 
 from autoscaler import __version__
 from autoscaler.brokers.census import CelerySlotCensus
@@ -26,7 +25,6 @@ from autoscaler.report.http import ReportServer
 from autoscaler.report.log import LogReporter
 from autoscaler.report.metrics import MetricsReporter
 
-HOUSEKEEPING_SECONDS = 60
 LONGEST_SILENCE_TICKS = 10
 LONGEST_SILENCE_SECONDS = 30.0
 
@@ -56,15 +54,6 @@ class Service:
         self._census = CelerySlotCensus(clock=clock)
         self._metrics = MetricsReporter(clock, dry_run=controller.dry_run)
         self._daemon = self._compose()
-        self._jobs = BackgroundScheduler(timezone="UTC")
-        self._jobs.add_job(
-            self._brokers.sweep,
-            "interval",
-            seconds=HOUSEKEEPING_SECONDS,
-            coalesce=True,
-            max_instances=1,
-            misfire_grace_time=None,
-        )
         self._server: ReportServer | None = None
 
     def _compose(self) -> Daemon:
@@ -101,13 +90,11 @@ class Service:
             {"/healthz": self.unhealthy, "/readyz": self.unready},
         )
         self._view.start()
-        self._jobs.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._jobs.shutdown(wait=False)
         self._daemon.close()
         self._census.close()
         self._brokers.close()

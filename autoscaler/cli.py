@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
-import sys
 import threading
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -15,11 +14,15 @@ import typer
 
 from autoscaler import __version__
 from autoscaler.app import Service
+from autoscaler.cluster.broker_urls import from_template, template_secrets
 from autoscaler.cluster.client import ClusterUnknown, connect
-from autoscaler.config.describe import describe, describe_json
+from autoscaler.cluster.rbac import NAME, ServiceAccount, render, rights
+from autoscaler.config.describe import describe, summary
 from autoscaler.config.model import Settings
-from autoscaler.config.parse import ConfigInvalid
+from autoscaler.config.problem import ConfigInvalid
 from autoscaler.config.source import load
+from autoscaler.core.model import TargetRef
+from autoscaler.ports import BrokerUnknown
 from autoscaler.report.log import set_up
 
 DEFAULT_CONFIG = Path("/etc/celery-autoscaler/config.toml")
@@ -115,7 +118,55 @@ def check(
     if not offline:
         _fail("only --offline is there so far: the check of the live cluster is still to come")
     settings = _load(config, as_json=as_json)
-    typer.echo(json.dumps(describe_json(settings), indent=2) if as_json else describe(settings))
+    if as_json:
+        typer.echo(json.dumps({"valid": True, "problems": [], **asdict(summary(settings))}, indent=2))
+    else:
+        typer.echo(describe(settings))
+
+
+@app.command()
+def rbac(
+    config: ConfigOption = DEFAULT_CONFIG,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Do not look into the cluster for the Secrets of pod templates.")
+    ] = False,
+    account: Annotated[
+        str, typer.Option(help="NAMESPACE/NAME of the daemon's ServiceAccount.")
+    ] = f"{NAME}/{NAME}",
+    as_json: JsonOption = False,
+    kubeconfig: KubeconfigOption = None,
+    context: ContextOption = None,
+) -> None:
+    """Print the rights that the configuration calls for, ready for kubectl apply.
+
+    Where a broker's URL comes from the pod template, the cluster is asked which Secret that is. Exit
+    status 1 when one of them could not be found out: the rights printed then lack it.
+    """
+    settings = _load(config)
+    namespace, _, name = account.partition("/")
+    if not (namespace and name):
+        _fail(f"--account {account}: it has to be NAMESPACE/NAME")
+    secrets: dict[TargetRef, tuple[str, ...]] = {}
+    missing = False
+    for target in settings.targets:
+        if not from_template(target.broker):
+            continue
+        reason = "not looked up, --offline"
+        try:
+            if not offline:
+                api = connect(settings.controller.api_timeout_seconds, kubeconfig, context)
+                secrets[target.ref] = template_secrets(api, target)
+                continue
+        except (BrokerUnknown, ClusterUnknown) as error:
+            reason = str(error)
+        missing = True
+        _warn(f"the Secret that holds the broker's URL of {target.ref}: {reason}")
+    documents = rights(settings, secrets, ServiceAccount(namespace, name))
+    if as_json:
+        typer.echo(json.dumps({"apiVersion": "v1", "kind": "List", "items": documents}, indent=2))
+    else:
+        typer.echo(render(documents), nl=False)
+    raise typer.Exit(int(missing))
 
 
 def _load(config: Path, *, as_json: bool = False) -> Settings:
@@ -123,12 +174,16 @@ def _load(config: Path, *, as_json: bool = False) -> Settings:
         return load(config)
     except ConfigInvalid as error:
         if as_json:
-            problems = [{"key": p.key, "value": p.value, "rule": p.rule} for p in error.problems]
+            problems = [asdict(problem) for problem in error.problems]
             typer.echo(json.dumps({"valid": False, "problems": problems}, indent=2))
             raise typer.Exit(2) from error
         _fail(str(error))
 
 
+def _warn(message: str) -> None:
+    typer.echo(f"autoscaler: {message}", err=True)
+
+
 def _fail(message: str) -> NoReturn:
-    print(f"autoscaler: {message}", file=sys.stderr)  # noqa: T201  # the way to speak before there is a log
+    _warn(message)
     raise typer.Exit(2)

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoscaler.cluster.client import Api, ApiError
-from autoscaler.cluster.kinds import PodTemplate, Secret
-from autoscaler.cluster.template import Environment, NotInTemplate, worker_container
+from autoscaler.cluster.kinds import PodTemplate, Secret, StatefulSet
+from autoscaler.cluster.template import Environment, NotInTemplate, secrets_of, worker_container
 from autoscaler.cluster.view import ClusterView
 from autoscaler.config.model import BrokerSettings, TargetSettings
 from autoscaler.core.model import TargetRef
@@ -124,6 +124,20 @@ class ClusterBrokerUrls:
 def from_template(broker: BrokerSettings) -> bool:
     """Whether the URL comes from the pod template."""
     return all(source is None for source in (broker.url, broker.url_env, broker.url_file, broker.secret))
+
+
+def template_secrets(api: Api, target: TargetSettings) -> tuple[str, ...]:
+    """Return the Secrets that the URL is read from according to the pod template in the cluster.
+
+    Raises `BrokerUnknown` where the target, or a worker in it, cannot be seen.
+    """
+    ref = target.ref
+    try:
+        found = api.get(f"/apis/apps/v1/namespaces/{ref.namespace}/statefulsets/{ref.name}", StatefulSet)
+        container = worker_container(found.spec.template, target.broker.container)
+    except (ApiError, NotInTemplate) as error:
+        raise BrokerUnknown(str(error)) from error
+    return secrets_of(container, target.broker.template_env)
 
 
 def _from_environment(name: str) -> str:

@@ -31,45 +31,44 @@ class ApiScaler:
 
     def scale(self, decision: Decision) -> Outcome:
         """Ask for the decision's replicas. See `Scaler`."""
-        path = f"{_path(decision.target)}/scale"
         try:
-            answer = self._api.json_patch(path, operations(decision), FIELD_MANAGER, Scale)
+            answer = self._api.json_patch(
+                _scale_path(decision.target), operations(decision), FIELD_MANAGER, Scale
+            )
+            self._learn(decision.target, answer)
         except ApiError as error:
             if error.status in CONTRADICTIONS:
                 return self._refused(decision, error)
             kind = OutcomeKind.REFUSED if error.status in REFUSALS else OutcomeKind.FAILED
             return Outcome(kind, decision.current, error.message)
-        self._view.learn(self._rescaled(decision.target, answer))
         return Outcome(OutcomeKind.APPLIED, answer.spec.replicas)
-
-    def _rescaled(self, target: TargetRef, answer: Scale) -> StatefulSet:
-        known = self._view.stateful_set(target)
-        if known is None or known.metadata.uid != answer.metadata.uid:
-            return self._live(target)
-        return msgspec.structs.replace(
-            known,
-            metadata=msgspec.structs.replace(
-                known.metadata, resource_version=answer.metadata.resource_version
-            ),
-            spec=msgspec.structs.replace(known.spec, replicas=answer.spec.replicas),
-        )
 
     def _refused(self, decision: Decision, refusal: ApiError) -> Outcome:
         """Tell a conflict from a value that the API server does not take, by reading what is there."""
         try:
-            live = self._live(decision.target)
+            live = self._api.get(_scale_path(decision.target), Scale)
+            self._learn(decision.target, live)
         except ApiError as error:
             return Outcome(OutcomeKind.FAILED, decision.current, f"refused, then: {error.message}")
-        self._view.learn(live)
+        replicas = live.spec.replicas
         if live.metadata.uid != decision.uid:
-            return Outcome(OutcomeKind.CONFLICT, live.spec.replicas, "it was deleted and made anew")
-        if live.spec.replicas != decision.current or refusal.status == HTTPStatus.CONFLICT:
-            message = f"replicas are {live.spec.replicas}, not {decision.current}: somebody else wrote them"
-            return Outcome(OutcomeKind.CONFLICT, live.spec.replicas, message)
-        return Outcome(OutcomeKind.REFUSED, live.spec.replicas, refusal.message)
+            return Outcome(OutcomeKind.CONFLICT, replicas, "it was deleted and made anew")
+        if replicas != decision.current:
+            message = f"somebody else has asked for {replicas}"
+            return Outcome(OutcomeKind.CONFLICT, replicas, message)
+        if refusal.status == HTTPStatus.CONFLICT:
+            return Outcome(OutcomeKind.CONFLICT, replicas, "somebody else wrote at the same time")
+        return Outcome(OutcomeKind.REFUSED, replicas, refusal.message)
 
-    def _live(self, target: TargetRef) -> StatefulSet:
-        return self._api.get(_path(target), StatefulSet)
+    def _learn(self, target: TargetRef, scale: Scale) -> None:
+        """Have the view know what an answer says, before the watch tells."""
+        known = self._view.stateful_set(target)
+        if known is None or known.metadata.uid != scale.metadata.uid:
+            self._view.learn(self._api.get(_path(target), StatefulSet))
+            return
+        metadata = msgspec.structs.replace(known.metadata, resource_version=scale.metadata.resource_version)
+        spec = msgspec.structs.replace(known.spec, replicas=scale.spec.replicas)
+        self._view.learn(msgspec.structs.replace(known, metadata=metadata, spec=spec))
 
 
 class DryRunScaler:
@@ -94,6 +93,10 @@ def operations(decision: Decision) -> list[dict[str, Any]]:
         {"op": "test", "path": "/spec/replicas", "value": decision.current},
         {"op": "replace", "path": "/spec/replicas", "value": decision.replicas},
     ]
+
+
+def _scale_path(target: TargetRef) -> str:
+    return f"{_path(target)}/scale"
 
 
 def _path(target: TargetRef) -> str:
