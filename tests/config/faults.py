@@ -31,6 +31,7 @@ FAULTS: dict[str, tuple[str, str, str, str]] = {
         TARGET + "[targets.scale_up.policies]",
         "targets[0].scale_up.policies", "", "must be a list of tables, each under [[targets.scale_up.policies]]",
     ),
+    "number for a secret": (TARGET + "broker.url = 5", "targets[0].broker.url", "", "must be text, not a whole number"),
     # ranges
     "not a number": (TARGET + "tolerance = nan", "targets[0].tolerance", "nan", "must be a finite number"),
     "infinite": (TARGET + "stale_after_seconds = inf", "targets[0].stale_after_seconds", "inf", "must be a finite number"),

@@ -115,6 +115,19 @@ def test_every_example_behind_a_comment_is_valid(line: str) -> None:
     assert len(assert_parses(text, "config.example.toml").targets) == 2
 
 
+def test_the_errors_in_the_reference_are_real() -> None:
+    """They are what such a file gets to hear."""
+    with pytest.raises(ConfigInvalid) as raised:
+        parse(
+            '[[targets]]\nnamespace = "data"\nname = "airflow-worker"\nqueues = ["default"]\n'
+            "max_replicas = -1\ntolerence = 0.2\n",
+            "config.toml",
+        )
+    lines = str(raised.value).splitlines()
+    assert len(lines) == 2
+    assert set(lines) <= {line.strip() for line in reference().splitlines()}
+
+
 def test_comments_are_wrapped() -> None:
     """The example is read in terminals and reviews."""
     assert [line for line in example().splitlines() if len(line) > COLUMNS] == []

@@ -94,6 +94,7 @@ def test_a_target_may_mend_what_does_not_fit_in_the_defaults() -> None:
         ("[[target]]", "target"),
         ("[targets]", "targets"),
         (TARGET + f'scale_up = {{ select_policy = "off", {POLICY} }}', "targets[0].scale_up.select_policy"),
+        (TARGET + "min_replicas = 20\nmax_replicas = 3\nmaxReplicas = 30", "targets[0].maxReplicas"),
         (TARGET + "scale_down = 5\ncooldownPeriod = 5", "targets[0].scale_down"),
     ],
 )
