@@ -124,7 +124,7 @@ def _row(target: TargetSummary) -> tuple[str, ...]:
     return (
         f"{target.namespace}/{target.name}",
         _queues(target.queues),
-        f"{target.min_replicas}–{target.max_replicas}",  # noqa: RUF001 - a range has an en dash
+        f"{target.min_replicas} to {target.max_replicas}",
         "asked" if target.slots_per_worker is None else str(target.slots_per_worker),
         " ".join(filter(None, (target.broker_source, printable(target.broker_name)))),
         f"{target.scale_up_window_seconds:g} s",

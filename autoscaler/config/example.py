@@ -113,9 +113,13 @@ def _comment(text: str, indent: str = "") -> Iterator[str]:
     for number, paragraph in enumerate(text.split("\n\n")):
         if number:
             yield "#"
-        first, later = f"# {indent}", f"# {indent * 2}"
         yield from wrap(
-            paragraph, COLUMNS, initial_indent=first, subsequent_indent=later, break_long_words=False
+            paragraph,
+            COLUMNS,
+            initial_indent=f"# {indent}",
+            subsequent_indent=f"# {indent * 2}",
+            break_long_words=False,
+            break_on_hyphens=False,
         )
 
 

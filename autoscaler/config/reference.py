@@ -33,6 +33,7 @@ queues = ["default"]
 
 ## How a file is read
 
+- It is UTF-8 and not larger than 1 MiB, as a ConfigMap is.
 - What a target does not say is taken from `[defaults]`, and what that does not say from the tables
   below. `scale_up`, `scale_down` and `broker` are merged key by key; a list, such as `queues` or
   `policies`, is replaced as a whole.

@@ -155,12 +155,13 @@ def replicas_are_in_order(target: Draft) -> Iterator[Fault]:
     if not all(map(target.is_sound, names)) or least <= most:
         return
     lower, upper = (target.whence(name) for name in names)
-    if lower is not None and not (target.owns(upper) and not target.owns(lower)):
+    blamed = max(filter(None, (lower, upper)), key=target.owns)
+    if blamed == lower:
         rule = f"must not be greater than max_replicas, which is {shown(most)}{_origin(upper)}"
-        yield Fault(lower, shown(least), rule)
-    elif upper is not None:
+        yield Fault(blamed, shown(least), rule)
+    else:
         rule = f"must not be less than min_replicas, which is {shown(least)}{_origin(lower)}"
-        yield Fault(upper, shown(most), rule)
+        yield Fault(blamed, shown(most), rule)
 
 
 def policies_have_effect(target: Draft) -> Iterator[Fault]:
