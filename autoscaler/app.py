@@ -31,6 +31,23 @@ LONGEST_SILENCE_SECONDS = 30.0
 log = structlog.get_logger()
 
 
+class DemoUnavailable(Exception):
+    """What the demo needs is not installed; the text says what."""
+
+
+def demonstrate(*, as_json: bool, seed: int) -> bool:
+    """Run the demo, print what came of it, and return whether every task ran once.
+
+    Raises `DemoUnavailable`.
+    """
+    try:
+        from autoscaler.sandbox.demo import command  # noqa: PLC0415  # heavy, and its needs an extra
+    except ImportError as error:
+        message = f"the demo needs more: pip install 'celery-autoscaler[demo]' ({error})"
+        raise DemoUnavailable(message) from error
+    return command.demonstrate(as_json=as_json, seed=seed)
+
+
 class Service:
     """The daemon with everything it needs, as a context manager.
 

@@ -13,7 +13,7 @@ import structlog
 import typer
 
 from autoscaler import __version__
-from autoscaler.app import Service
+from autoscaler.app import DemoUnavailable, Service, demonstrate
 from autoscaler.cluster.broker_urls import from_template, template_secrets
 from autoscaler.cluster.client import ClusterUnknown, connect
 from autoscaler.cluster.rbac import NAME, ServiceAccount, render, rights
@@ -167,6 +167,25 @@ def rbac(
     else:
         typer.echo(render(documents), nl=False)
     raise typer.Exit(int(missing))
+
+
+@app.command()
+def demo(
+    as_json: JsonOption = False,
+    seed: Annotated[int, typer.Option(help="Which of many days to play.")] = 0,
+) -> None:
+    """Play a day of work in about a minute, on a cluster in a folder.
+
+    Everything else is real: Redis, Celery workers as processes, and this very daemon. Exit status 0
+    when every task ran once, nothing was killed, and the fleet is back at zero.
+    """
+    try:
+        raise typer.Exit(0 if demonstrate(as_json=as_json, seed=seed) else 1)
+    except DemoUnavailable as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        _warn("interrupted")
+        raise typer.Exit(130) from None
 
 
 def _load(config: Path, *, as_json: bool = False) -> Settings:
