@@ -162,6 +162,7 @@ KINDS: tuple[Kind, ...] = (
 )
 
 _BY_RESOURCE = {kind.resource: kind for kind in KINDS}
+RESOURCES = frozenset(_BY_RESOURCE)
 
 
 def kind_of(resource: str) -> Kind:

@@ -93,6 +93,17 @@ def parse(kind: Kind, labels: str = "", fields: str = "") -> Selector:
     )
 
 
+def parse_object(selector: JSON) -> Selector:
+    """Return the selector that a LabelSelector object, as in a StatefulSet's spec, stands for."""
+    equal: Mapping[str, str] = selector.get("matchLabels") or {}
+    found = [Requirement(key, frozenset((value,))) for key, value in equal.items()]
+    for expression in selector.get("matchExpressions") or []:
+        operator = expression["operator"]
+        listed = frozenset(expression.get("values") or []) if operator in {"In", "NotIn"} else None
+        found.append(Requirement(expression["key"], listed, operator in {"NotIn", "DoesNotExist"}))
+    return Selector(tuple(found))
+
+
 def label_text(selector: JSON) -> str:
     """Return a LabelSelector object as the one-line expression that a Scale shows."""
     equal: Mapping[str, str] = selector.get("matchLabels") or {}
