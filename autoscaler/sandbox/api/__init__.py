@@ -1,0 +1,1 @@
+"""The store over HTTP, as clients of Kubernetes expect it."""

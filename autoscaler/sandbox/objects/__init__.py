@@ -1,0 +1,1 @@
+"""What the stand-in cluster knows about the objects that it keeps: kinds, defaults, rules, owners."""

@@ -1,0 +1,86 @@
+"""From what somebody sent to what is stored: decoded, completed, checked, owned, counted.
+
+Pure but for the uid and the suffix of generated names: what is there already and the time come in.
+"""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from autoscaler.sandbox.objects import shapes
+from autoscaler.sandbox.objects.decode import decode
+from autoscaler.sandbox.objects.defaults import first_status, set_defaults
+from autoscaler.sandbox.objects.kinds import Kind
+from autoscaler.sandbox.objects.rules import check
+from autoscaler.sandbox.objects.values import JSON
+
+Record = Callable[[JSON, JSON], None]
+"""Writes the owners of fields into the second object, given what it replaces."""
+
+_SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
+_KEPT = (
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+)
+
+
+def created(kind: Kind, sent: JSON, now: str, record: Record) -> JSON:
+    """Return a new object without a version. Raises `DecodeError`, and `ApiError` 422."""
+    obj = decode(kind, sent)
+    meta: JSON = obj["metadata"]
+    for field in (*_KEPT, "managedFields"):
+        meta.pop(field, None)
+    if not kind.namespaced:
+        meta.pop("namespace", None)
+    if not meta.get("name") and meta.get("generateName"):
+        meta["name"] = meta["generateName"] + "".join(secrets.choice(_SUFFIX_LETTERS) for _ in range(5))
+    set_defaults(kind, obj)
+    status = first_status(kind, obj)
+    obj |= {} if status is None else {"status": status}
+    check(kind, obj)
+    record(shapes.empty(kind) | ({} if status is None else {"status": status}), obj)
+    if kind.kept:
+        meta |= {"uid": str(uuid.uuid4()), "creationTimestamp": now}
+    if kind.generations:
+        meta["generation"] = 1
+    return obj
+
+
+def replaced(kind: Kind, old: JSON, sent: JSON, subresource: str, record: Record) -> JSON:
+    """Return what becomes of an object, `old` itself where that is no different.
+
+    Through "status" only the status changes, through "scale" only the replicas, otherwise all but the
+    status. Raises `DecodeError`, and `ApiError` 422.
+    """
+    obj = decode(kind, sent)
+    if subresource == "status":
+        obj = old | {"metadata": dict(old["metadata"]), "status": obj.get("status", {})}
+    elif subresource == "scale":
+        spec = old["spec"] | {"replicas": obj["spec"].get("replicas", 0)}
+        obj = old | {"metadata": dict(old["metadata"]), "spec": spec}
+    else:
+        _keep(kind, old, obj)
+        set_defaults(kind, obj)
+    check(kind, obj, old)
+    record(old, obj)
+    if kind.generations and obj["spec"] != old["spec"]:
+        obj["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
+    return old if obj == old else obj
+
+
+def _keep(kind: Kind, old: JSON, obj: JSON) -> None:
+    """Take over, in place, what a write cannot change."""
+    meta: dict[str, Any] = obj["metadata"]
+    for field in _KEPT:
+        meta.pop(field, None)
+        if field in old["metadata"]:
+            meta[field] = old["metadata"][field]
+    if "status" in kind.subresources and "status" in old:
+        obj["status"] = old["status"]
