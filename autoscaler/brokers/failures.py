@@ -66,8 +66,10 @@ def refusal_of(error: exceptions.ResponseError, asked_for: str) -> str:
 def code_of(error: exceptions.ResponseError) -> str:
     """Return the code with which Redis begins an error, its part for machines (ERR, WRONGTYPE, …).
 
-    redis-py keeps it in the text of those errors for which it has no type.
+    redis-py takes the codes that it knows out of the text, and leaves the others there.
     """
+    if error.status_code:
+        return error.status_code
     word = str(error).partition(" ")[0]
     return word if word.isascii() and word.isalpha() and word.isupper() else "ERR"
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -27,6 +28,7 @@ class FakeClock:
         self.now = now
 
     def __call__(self) -> float:
+        """Tell the time."""
         return self.now
 
     def advance(self, seconds: float) -> None:
@@ -72,7 +74,7 @@ class RedisServer:
         self._command += ["--unixsocket", self.path, "--dir", str(directory), *options]
         self._process: subprocess.Popen[str] | None = None
         self.start()
-        self.admin: redis.Redis = redis.Redis(port=self.port, decode_responses=True)
+        self.admin: Any = redis.Redis(port=self.port, decode_responses=True)
 
     @property
     def url(self) -> str:
@@ -126,11 +128,18 @@ class Proxy:
     From the moment that a client sends `freeze_on`, nothing is passed on any more.
     """
 
-    def __init__(self, port: int, tls: ssl.SSLContext | None = None, freeze_on: bytes = b"") -> None:
+    def __init__(
+        self,
+        port: int,
+        tls: ssl.SSLContext | None = None,
+        *,
+        host: str = "127.0.0.1",
+        freeze_on: bytes = b"",
+    ) -> None:
         self._server = ("127.0.0.1", port)
         self._tls = tls
         self._freeze_on = freeze_on
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server((host, 0))
         self.port = int(self._listener.getsockname()[1])
         self.turns = 0
         self.frozen = threading.Event()
@@ -149,10 +158,8 @@ class Proxy:
         with self._lock:
             sockets = tuple(self._sockets)
         for held in sockets:
-            try:
+            with suppress(OSError):
                 held.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
         for thread in tuple(self._threads):
             thread.join(PATIENCE_SECONDS)
         for held in self._sockets:
@@ -190,7 +197,7 @@ class Proxy:
         try:
             while data := source.recv(1 << 16):
                 with self._lock:
-                    self.turns += who == b"client" != self._last
+                    self.turns += who == b"client" and self._last != b"client"
                     self._last = who
                 if self._freeze_on and who == b"client" and self._freeze_on in data:
                     self.frozen.set()

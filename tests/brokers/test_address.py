@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -139,7 +140,8 @@ WORDS = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_
 def test_the_url_for_kombu_says_the_same_to_us_and_to_kombu(address: RedisAddress) -> None:
     """Any user, password or path comes out of kombu's own parser as it went in."""
     assert parse(address.url()) == address
-    connection = Connection(address.url())
+    connect: Callable[[str], Connection] = Connection
+    connection = connect(address.url())
     if not address.path:
         assert (connection.hostname, connection.port, connection.userid, connection.password) == (
             address.host,

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from autoscaler.brokers.registry import IDLE_SECONDS, BrokerRegistry
+from autoscaler.config.model import BrokerSettings
+from autoscaler.core.model import TargetRef
+from autoscaler.ports import BrokerUnknown, DepthQuery
+from tests.brokers.servers import FakeClock, RedisServer, free_port
+
+SETTINGS = BrokerSettings()
+QUERY = DepthQuery(TargetRef("ns", "a"), ("default",), BrokerSettings(timeout_seconds=10.0))
+
+
+@pytest.fixture
+def registry(clock: FakeClock) -> Iterator[BrokerRegistry]:
+    """Open a registry by the fake clock."""
+    registry = BrokerRegistry(clock)
+    yield registry
+    registry.close()
+
+
+def test_one_identity_has_one_reader(registry: BrokerRegistry) -> None:
+    """However its URL is spelt, and whatever the timeout and the layout of the keys."""
+    reader = registry.reader("redis://h", SETTINGS)
+    assert registry.reader("redis://h", SETTINGS) is reader
+    assert registry.reader("redis://h:6379/0", SETTINGS) is reader
+    assert registry.reader("redis://h", BrokerSettings(timeout_seconds=9.0, global_keyprefix="x")) is reader
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://h/1", "redis://h:1", "redis://g", "redis://:pw@h", "redis://u:pw@h", "rediss://h"]
+)
+def test_another_identity_has_another_reader(registry: BrokerRegistry, url: str) -> None:
+    """Nobody reads with the credentials of another."""
+    assert registry.reader(url, SETTINGS) is not registry.reader("redis://h", SETTINGS)
+
+
+@pytest.mark.servers
+def test_each_identity_is_one_connection(server: RedisServer, registry: BrokerRegistry) -> None:
+    """Two users of one server are two connections, each under its own name."""
+    for user in ("first", "second"):
+        server.user(user, f"{user}-pw", "~*", "+llen", "+hlen", "+client|setname")
+    for _ in range(3):
+        for user in ("first", "second"):
+            url = f"redis://{user}:{user}-pw@127.0.0.1:{server.port}/0"
+            assert registry.reader(url, SETTINGS).read([QUERY])[0].is_fresh
+    assert sorted(client["user"] for client in server.clients()) == ["first", "second"]
+
+
+@pytest.mark.servers
+def test_a_new_password_is_a_new_reader(
+    server: RedisServer, registry: BrokerRegistry, clock: FakeClock
+) -> None:
+    """The old one, rejected, is forgotten when nobody has asked for it for ten minutes."""
+    old, new = (f"redis://:{word}@127.0.0.1:{server.port}/0" for word in ("old", "new"))
+    server.admin.config_set("requirepass", "old")
+    assert registry.reader(old, SETTINGS).read([QUERY])[0].is_fresh
+    server.admin.config_set("requirepass", "new")
+    assert registry.reader(new, SETTINGS).read([QUERY])[0].is_fresh
+    assert len(server.clients()) == 2
+    clock.advance(IDLE_SECONDS)
+    assert registry.reader(new, SETTINGS).read([QUERY])[0].is_fresh
+    assert len(server.clients()) == 1
+
+
+def test_a_reader_in_use_is_kept_and_an_idle_one_is_not(registry: BrokerRegistry, clock: FakeClock) -> None:
+    """Ten minutes without a question end a reader; after that there is a new one."""
+    used, idle = registry.reader("redis://used", SETTINGS), registry.reader("redis://idle", SETTINGS)
+    for _ in range(20):
+        clock.advance(IDLE_SECONDS / 20)
+        assert registry.reader("redis://used", SETTINGS) is used
+    assert registry.reader("redis://idle", SETTINGS) is not idle
+    assert idle.read([QUERY])[0].detail == "is not being read any more"
+
+
+def test_closing_the_registry_closes_its_readers(registry: BrokerRegistry) -> None:
+    """No connection outlives it."""
+    reader = registry.reader(f"redis://127.0.0.1:{free_port()}", SETTINGS)
+    registry.close()
+    assert reader.read([QUERY])[0].detail == "is not being read any more"
+
+
+def test_a_url_that_no_reader_understands_is_refused_each_time(registry: BrokerRegistry) -> None:
+    """A refusal is not remembered as anything else."""
+    for _ in range(2):
+        with pytest.raises(BrokerUnknown, match="amqp:// are not read yet"):
+            registry.reader("amqp://user:pw@h//", SETTINGS)
