@@ -119,6 +119,11 @@ class Service:
         if self._server is not None:
             self._server.close()
 
+    @property
+    def port(self) -> int:
+        """The port of metrics and probes, 0 while they are not served."""
+        return self._server.port if self._server is not None else 0
+
     def run(self, stop: threading.Event) -> None:
         """Wait for the cluster's first lists, then tick until `stop` is set, finishing the tick at hand."""
         self._announce()

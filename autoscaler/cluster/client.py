@@ -52,6 +52,15 @@ class Api:
         self._timeout = timeout_seconds
 
     @property
+    def client(self) -> ApiClient:
+        """The official client, for what is not done here."""
+        return self._client
+
+    def close(self) -> None:
+        """Close the connections that are not in use."""
+        self._client.rest_client.close()
+
+    @property
     def host(self) -> str:
         """The URL of the API server."""
         return str(self._client.configuration.host)

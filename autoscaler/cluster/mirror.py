@@ -154,7 +154,10 @@ class PlaceLost(Exception):
 
 
 class Watcher(Generic[ItemT]):
-    """The thread that feeds a mirror from one list of the API."""
+    """The thread that feeds a mirror from one list of the API, `page` objects at a time.
+
+    `clock` returns monotonic seconds; `rng` spreads the pauses after a trouble, and the ends of watches.
+    """
 
     def __init__(
         self,
@@ -166,8 +169,10 @@ class Watcher(Generic[ItemT]):
         label_selector: str = "",
         clock: Callable[[], float],
         rng: random.Random | None = None,
+        page: int = PAGE,
     ) -> None:
         self._clock = clock
+        self._page = page
         self._api = api
         self._path = path
         self._selection = {"labelSelector": label_selector} if label_selector else {}
@@ -184,6 +189,11 @@ class Watcher(Generic[ItemT]):
     def start(self) -> None:
         """Begin to feed the mirror."""
         self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
 
     def stop(self, seconds: float = 5.0) -> None:
         """End the thread, waiting for it no longer than the given time."""
@@ -223,7 +233,7 @@ class Watcher(Generic[ItemT]):
         items: list[ItemT] = []
         page = ""
         while True:
-            query = {**self._selection, "limit": str(PAGE), **({"continue": page} if page else {})}
+            query = {**self._selection, "limit": str(self._page), **({"continue": page} if page else {})}
             try:
                 raw = self._api.get(self._path, msgspec.Raw, query)
             except ApiError as error:

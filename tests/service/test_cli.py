@@ -1,0 +1,181 @@
+"""The command line as a user meets it: output, errors, exit status, signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from autoscaler.cli import app
+from tests.service.conftest import Bench
+from tests.waiting import PATIENCE_SECONDS, eventually
+
+GOOD = '[[targets]]\nnamespace = "data"\nname = "w"\nqueues = ["default"]\n'
+
+
+def call(*words: object, env: dict[str, str] | None = None) -> tuple[int, str, str]:
+    """Call the command in this process and return exit status, output and errors."""
+    result = CliRunner().invoke(app, [str(word) for word in words], env=env or {})
+    return result.exit_code, result.stdout, result.stderr
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Path:
+    """Write the smallest configuration there is."""
+    path = tmp_path / "good.toml"
+    path.write_text(GOOD)
+    return path
+
+
+def test_check_says_what_a_configuration_means(good: Path):
+    """A table for people."""
+    status, out, _ = call("check", "--offline", "--config", good)
+    assert status == 0
+    assert "1 target, looked at every 1 s" in out
+    assert "data/w" in out
+
+
+def test_check_as_json(good: Path):
+    """Documented fields for programs, whether it is valid or not."""
+    status, out, _ = call("check", "--offline", "--config", good, "--json")
+    said = json.loads(out)
+    assert (status, said["valid"], said["problems"]) == (0, True, [])
+    assert said["targets"][0]["name"] == "w"
+    good.write_text(GOOD + "min_replicas = 11\n")
+    status, out, _ = call("check", "--offline", "--config", good, "--json")
+    said = json.loads(out)
+    assert (status, said["valid"]) == (2, False)
+    assert said["problems"][0]["key"] == "targets[0].min_replicas"
+
+
+def test_a_bad_configuration_stops_every_command(good: Path):
+    """All problems at once, on standard error, with exit status 2."""
+    good.write_text(GOOD.replace("queues", "queue") + 'max_replicas = "ten"\n')
+    for command in (("run", "--once"), ("check", "--offline"), ("rbac", "--offline")):
+        status, out, errors = call(*command, "--config", good)
+        assert (status, out) == (2, "")
+        assert "queue" in errors
+        assert "max_replicas" in errors
+
+
+def test_check_of_the_live_cluster_is_not_there_yet(good: Path):
+    """Said rather than pretended."""
+    status, _, errors = call("check", "--config", good)
+    assert status == 2
+    assert "--offline" in errors
+
+
+def test_run_without_a_cluster(good: Path, tmp_path: Path):
+    """A kubeconfig that is not there is a wrong usage."""
+    status, _, errors = call("run", "--config", good, "--kubeconfig", tmp_path / "nothing")
+    assert status == 2
+    assert "no cluster" in errors
+
+
+def test_rbac_offline_prints_what_it_knows(good: Path):
+    """Valid YAML, and exit status 1 as a Secret could not be looked up."""
+    status, out, errors = call("rbac", "--offline", "--config", good)
+    documents = list(yaml.safe_load_all(out))
+    assert status == 1
+    assert [document["kind"] for document in documents] == ["Role", "RoleBinding"]
+    assert "the Secret that holds the broker's URL of data/w" in errors
+    status, out, _ = call("rbac", "--offline", "--config", good, "--json", "--account", "ops/scaler")
+    assert json.loads(out)["items"][1]["subjects"][0]["namespace"] == "ops"
+    assert call("rbac", "--config", good, "--account", "nonsense")[0] == 2
+
+
+def test_rbac_finds_the_secret_of_the_pod_template(bench: Bench, good: Path):
+    """It looks into the cluster for what the Role has to name."""
+    reference = {"secretKeyRef": {"name": "broker", "key": "url"}}
+    container = dict(
+        bench.kube.get_set()["spec"]["template"]["spec"]["containers"][0],
+        env=[{"name": "CELERY_BROKER_URL", "valueFrom": reference}],
+    )
+    bench.kube.patch_set({"spec": {"template": {"spec": {"containers": [container]}}}})
+    good.write_text(GOOD.replace('"data"', f'"{bench.kube.namespace}"'))
+    status, out, errors = call("rbac", "--config", good, "--kubeconfig", bench.kubeconfig)
+    assert (status, errors) == (0, "")
+    assert {
+        "apiGroups": [""],
+        "resources": ["secrets"],
+        "resourceNames": ["broker"],
+        "verbs": ["get"],
+    } in next(yaml.safe_load_all(out))["rules"]
+
+
+def command(*words: object) -> Sequence[str]:
+    """Return the command line of a process."""
+    return [sys.executable, "-m", "autoscaler", *map(str, words)]
+
+
+def test_once(bench: Bench):
+    """One look: exit status 0 when every target was served, 1 when one was not."""
+    bench.push(3)
+    run = ["run", "--once", "--config", bench.config(), "--kubeconfig", bench.kubeconfig]
+    done = subprocess.run(
+        command(*run), capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert bench.kube.replicas() == 3
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [line["event"] for line in lines if "wanted" not in line] == ["started, live", "looked once"]
+    bench.kube.delete_set()
+    done = subprocess.run(
+        command(*run), capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+    )
+    assert done.returncode == 1
+    assert json.loads(done.stderr.splitlines()[-1])["unseen"] == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_daemon_in_order(bench: Bench, number: signal.Signals):
+    """The tick at hand is finished, the last line says so, the exit status is 0."""
+    words = command("run", "--config", bench.config(), "--kubeconfig", bench.kubeconfig)
+    log = bench.folder / "log"
+    with log.open("wb") as output, subprocess.Popen(words, stderr=output) as daemon:
+        bench.push(2)
+        eventually(lambda: bench.kube.replicas() == 2)
+        daemon.send_signal(number)
+        assert daemon.wait(PATIENCE_SECONDS) == 0
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert lines[-1]["event"] == "stopped"
+    assert bench.broker.url not in log.read_text()
+
+
+def test_a_port_that_is_taken_is_said(bench: Bench):
+    """With the keys of the configuration that hold it."""
+    config = bench.config()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        config.write_text(config.read_text().replace("http_port = 0", f"http_port = {port}"))
+        words = command("run", "--config", config, "--kubeconfig", bench.kubeconfig)
+        done = subprocess.run(
+            words,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+            check=False,
+            env=os.environ.copy(),
+        )
+    assert done.returncode == 2
+    assert f"controller.http_host, http_port: 127.0.0.1:{port}" in done.stderr
+
+
+def test_help_names_every_command():
+    """What a newcomer reads first."""
+    status, out, _ = call("--help")
+    assert status == 0
+    for name in ("run", "check", "rbac", "demo"):
+        assert name in out
+    assert call("--version")[1].startswith("autoscaler ")
