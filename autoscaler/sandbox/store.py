@@ -17,6 +17,7 @@ from autoscaler.sandbox.errors import ApiError
 from autoscaler.sandbox.event_log import ADDED, DELETED, MODIFIED, Event
 from autoscaler.sandbox.memory import Memory
 from autoscaler.sandbox.objects import lifecycle, owners, selectors
+from autoscaler.sandbox.objects.decode import decode
 from autoscaler.sandbox.objects.deletion import grace_seconds_of, mark_deleted
 from autoscaler.sandbox.objects.event_forms import shown, stored
 from autoscaler.sandbox.objects.kinds import Kind, kind_of
@@ -69,7 +70,8 @@ class Store:
             now = stamp(self.clock())
             record = record or _recorder(Owner(manager, UPDATE, kind.api_version), now)
             with decoding(kind):
-                new = stored(kind, lifecycle.created(kind, obj, now, record))
+                sent = decode(kind, obj)
+            new = stored(kind, lifecycle.created(kind, sent, now, record))
             if kind.kept and self._memory.find(kind.storage, _key(new)):
                 raise errors.already_exists(kind, _key(new)[1])
             for plug_in in self.admission:
@@ -145,12 +147,12 @@ class Store:
         kind = kind_of(resource)
         with self._memory.lock:
             old = shown(kind, self._find(kind, namespace, name))
-            sent = change(copy(old))
+            with decoding(kind):
+                sent = decode(kind, change(copy(old)))
             check_basis(kind, old, sent)
             owner = Owner(manager, UPDATE, kind.api_version, subresource)
             record = record or _recorder(owner, stamp(self.clock()))
-            with decoding(kind):
-                new = lifecycle.replaced(kind, old, sent, subresource, record)
+            new = lifecycle.replaced(kind, old, sent, subresource, record)
             if new is not old and not dry_run:
                 self._replace(kind, stored(kind, new))
             result = copy(new)

@@ -1,4 +1,4 @@
-"""From what somebody sent to what is stored: decoded, completed, checked, owned, counted.
+"""From what somebody sent to what is stored: completed, checked, owned, counted.
 
 Pure but for the uid and the suffix of generated names: what is there already and the time come in.
 """
@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any
 
 from autoscaler.sandbox.objects import shapes
-from autoscaler.sandbox.objects.decode import decode
 from autoscaler.sandbox.objects.defaults import first_status, set_defaults
 from autoscaler.sandbox.objects.kinds import Kind
 from autoscaler.sandbox.objects.rules import check
@@ -31,9 +30,11 @@ _KEPT = (
 )
 
 
-def created(kind: Kind, sent: JSON, now: str, record: Record) -> JSON:
-    """Return a new object without a version. Raises `DecodeError`, and `ApiError` 422."""
-    obj = decode(kind, sent)
+def created(kind: Kind, obj: JSON, now: str, record: Record) -> JSON:
+    """Return a decoded object, changed in place, as a new one without a version.
+
+    Raises `ApiError` 422.
+    """
     meta: JSON = obj["metadata"]
     for field in (*_KEPT, "managedFields"):
         meta.pop(field, None)
@@ -53,13 +54,12 @@ def created(kind: Kind, sent: JSON, now: str, record: Record) -> JSON:
     return obj
 
 
-def replaced(kind: Kind, old: JSON, sent: JSON, subresource: str, record: Record) -> JSON:
-    """Return what becomes of an object, `old` itself where that is no different.
+def replaced(kind: Kind, old: JSON, obj: JSON, subresource: str, record: Record) -> JSON:
+    """Return what a decoded object, changed in place, makes of an old one: `old` where that is nothing.
 
     Through "status" only the status changes, through "scale" only the replicas, otherwise all but the
-    status. Raises `DecodeError`, and `ApiError` 422.
+    status. Raises `ApiError` 422.
     """
-    obj = decode(kind, sent)
     if subresource == "status":
         obj = old | {"metadata": dict(old["metadata"]), "status": obj.get("status", {})}
     elif subresource == "scale":
