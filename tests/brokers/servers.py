@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -108,6 +109,10 @@ class RedisServer:
         assert self._process is not None
         os.kill(self._process.pid, signal.SIGCONT)
 
+    def keys(self) -> set[str]:
+        """Return all keys of its database 0."""
+        return set(self.admin.keys())
+
     def user(self, name: str, password: str, *rules: str) -> None:
         """Create a user with the given rules of an ACL and no others."""
         self.admin.execute_command("ACL", "SETUSER", name, "reset", "on", f">{password}", *rules)
@@ -138,7 +143,7 @@ class Proxy:
     ) -> None:
         self._server = ("127.0.0.1", port)
         self._tls = tls
-        self._freeze_on = freeze_on
+        self.freeze_on = freeze_on
         self._listener = socket.create_server((host, 0))
         self.port = int(self._listener.getsockname()[1])
         self.turns = 0
@@ -199,7 +204,7 @@ class Proxy:
                 with self._lock:
                     self.turns += who == b"client" and self._last != b"client"
                     self._last = who
-                if self._freeze_on and who == b"client" and self._freeze_on in data:
+                if self.freeze_on and who == b"client" and self.freeze_on in data:
                     self.frozen.set()
                 if not self.frozen.is_set():
                     sink.sendall(data)
@@ -211,7 +216,7 @@ class Proxy:
 class CeleryWorker:
     """A worker process, of which `node` is the name; it is ready when this returns."""
 
-    def __init__(self, url: str, node: str, *options: str) -> None:
+    def __init__(self, url: str, node: str, *options: str, **transport: object) -> None:
         self.node = node
         command = [
             sys.executable,
@@ -229,7 +234,7 @@ class CeleryWorker:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "TESTS_BROKER": url},
+            env={**os.environ, "TESTS_BROKER": url, "TESTS_TRANSPORT": json.dumps(transport)},
         )
         assert self._process.stderr is not None
         if not any("ready." in line for line in self._process.stderr):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -58,13 +60,23 @@ def says(answer: bytes) -> Conversation:
     return conversation
 
 
-def reading_of(url: str, clock: FakeClock | None = None) -> Reading[QueueDepth]:
-    """Return what a reader makes of a stranger."""
+def listens(client: socket.socket) -> None:
+    """Hear everything and say nothing."""
+    while client.recv(1 << 16):
+        pass
+
+
+def reading_of(url: str, clock: FakeClock | None = None, timeout_seconds: float = 2.0) -> Reading[QueueDepth]:
+    """Return what a reader makes of a stranger, which it must not need half a minute for."""
+    query = replace(QUERY, broker=BrokerSettings(timeout_seconds=timeout_seconds))
     reader = RedisReader(parse(url), clock or FakeClock())
+    began = time.monotonic()
     try:
-        return reader.read([QUERY])[0]
+        reading = reader.read([query])[0]
     finally:
         reader.close()
+    assert time.monotonic() - began < 15
+    return reading
 
 
 def test_the_strangers_of_these_tests_are_understood() -> None:
@@ -130,15 +142,35 @@ def test_greeting_and_answers_share_the_time_of_a_read() -> None:
     clock = FakeClock()
 
     def slowly(client: socket.socket) -> None:
-        for _ in range(3):
+        for _ in range(2):
             client.recv(1 << 16)
-            clock.advance(0.9)
+            clock.advance(14.9)
             client.sendall(b"+OK\r\n")
+        client.recv(1 << 16)
         client.recv(1)
 
     with stranger(slowly) as url:
-        reading = reading_of(url.replace("//", "//user:pw@") + "/1", clock)
-    assert reading.detail == "did not answer within 2 s"
+        reading = reading_of(url.replace("//", "//user:pw@") + "/1", clock, timeout_seconds=30.0)
+    assert reading.detail == "did not answer within 30 s"
+
+
+@pytest.mark.parametrize("scheme", ["redis", "rediss"])
+def test_a_server_that_says_nothing_at_all_costs_the_timeout(scheme: str) -> None:
+    """Neither as an answer nor in the handshake of TLS."""
+    with stranger(listens) as url:
+        reading = reading_of(url.replace("redis:", f"{scheme}:"), timeout_seconds=0.2)
+    assert reading.detail == "did not answer within 0.2 s"
+
+
+def test_a_host_that_does_not_accept_connections_costs_the_timeout() -> None:
+    """As with an address that packets vanish on the way to: here, a full queue of connections."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, ExitStack() as stack:
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        reading = reading_of(f"redis://127.0.0.1:{listener.getsockname()[1]}", timeout_seconds=0.2)
+    assert reading.detail == "did not answer within 0.2 s"
 
 
 def test_a_second_read_at_the_same_time_does_not_wait() -> None:
@@ -202,6 +234,8 @@ def test_a_name_service_that_hangs_does_not_hold_up_a_read(monkeypatch: pytest.M
             assert late.value.errno == socket.EAI_AGAIN
         names.find("10.0.0.1", 0.05)
         names.find("::1", 0.05)
+        reading = reading_of("redis://redis.example", timeout_seconds=0.05)
+        assert reading.detail == "its name could not be looked up"
     finally:
         ended.set()
 
