@@ -81,9 +81,8 @@ def main() -> int:
         print(json.dumps({"median_seconds": median, "worst_seconds": worst, "bursts": seconds}, indent=2))
     else:
         print(f"{len(seconds)} bursts from zero, each answered by one write of its full size")
-        print(
-            f"median {median:.3f} s (limit {MEDIAN_LIMIT_SECONDS}), worst {worst:.3f} s (limit {WORST_LIMIT_SECONDS})"
-        )
+        print(f"median {median:.3f} s (at most {MEDIAN_LIMIT_SECONDS} wanted)")
+        print(f"worst  {worst:.3f} s (at most {WORST_LIMIT_SECONDS} wanted)")
     return 0 if median <= MEDIAN_LIMIT_SECONDS and worst <= WORST_LIMIT_SECONDS else 1
 
 
@@ -123,7 +122,8 @@ def bench() -> Iterator[tuple[redis.Redis, queue.Queue[tuple[float, int]]]]:
             env={**os.environ, "KUBECONFIG": str(kubeconfig)},
             stderr=subprocess.DEVNULL,
         )
-        stack.callback(lambda: (daemon.terminate(), daemon.wait(PATIENCE_SECONDS)))
+        stack.callback(daemon.wait, PATIENCE_SECONDS)
+        stack.callback(daemon.terminate)
         client = redis.Redis.from_url(broker.url)
         stack.callback(client.close)
         client.lpush("default", "task")  # the daemon has come up when it answers this

@@ -110,7 +110,18 @@ def test_a_missing_right_is_told_and_leaves_nothing_behind(fleet: Fleet, forbidd
 
 def test_the_rights_that_are_said_to_be_needed_are_enough(fleet: Fleet) -> None:
     """As they are listed for whoever writes the ACL."""
-    rights = "+ping +llen +sadd +smembers +srem +del +multi +exec +brpop +publish".split()
+    rights = [
+        "+ping",
+        "+llen",
+        "+sadd",
+        "+smembers",
+        "+srem",
+        "+del",
+        "+multi",
+        "+exec",
+        "+brpop",
+        "+publish",
+    ]
     fleet.server.user("asker", "pw", "~*", "&*", *rights)
     url = f"redis://asker:pw@127.0.0.1:{fleet.server.port}/0"
     assert RemoteControl().concurrency(url, BROKER, ["celery@w-0"]) == {"celery@w-0": 3}

@@ -70,7 +70,8 @@ class Bench:
         stop = threading.Event()
         thread = threading.Thread(target=service.run, args=(stop,))
         thread.start()
-        self.stack.callback(lambda: (stop.set(), thread.join()))
+        self.stack.callback(thread.join)
+        self.stack.callback(stop.set)
         eventually(lambda: not service.unready(), "the daemon gets ready")
         return service
 

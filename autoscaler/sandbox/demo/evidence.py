@@ -69,7 +69,7 @@ class Summary:
         return json.dumps(fields, indent=2)
 
 
-def runs(lines: Iterable[bytes]) -> list[Run]:
+def runs(lines: Iterable[str]) -> list[Run]:
     """Return the runs that the tasks wrote down, oldest first."""
     found: list[Run] = []
     for raw in lines:

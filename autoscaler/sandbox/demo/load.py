@@ -32,6 +32,12 @@ class Day:
     shortest_task: float = 0.5
     longest_task: float = 2.5
 
+    def phase(self, at: float) -> str:
+        """Return the part of the day at a time in seconds after its beginning."""
+        if at < self.day_from:
+            return "night"
+        return "day" if at < self.evening_at else "evening"
+
     def arrivals(self, seed: int) -> tuple[Arrival, ...]:
         """Return what arrives when, the same for the same seed."""
         rng = random.Random(seed)  # noqa: S311  # a load, not a secret

@@ -12,7 +12,6 @@ import socket
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -22,7 +21,7 @@ import redis
 from celery import Celery
 
 from autoscaler.sandbox.cluster import SandboxCluster
-from autoscaler.sandbox.demo.evidence import Summary, quantile, runs, tally
+from autoscaler.sandbox.demo.evidence import Summary, Tally, quantile, runs, tally
 from autoscaler.sandbox.demo.journal import DaemonLog, Journal
 from autoscaler.sandbox.demo.load import Arrival, Day
 from autoscaler.sandbox.demo.screen import Moment, Screen
@@ -40,6 +39,7 @@ QUIET_SECONDS = 6.0
 LONGEST_START_SECONDS = 30.0
 LONGEST_END_SECONDS = 60.0
 REDRAW_SECONDS = 0.25
+DAY = Day()
 
 CONFIG = f"""
 [controller]
@@ -63,6 +63,7 @@ class DemoFailed(Exception):
 class Stage:
     """What the demo plays on, and what has happened so far."""
 
+    day: Day
     broker: redis.Redis
     evidence: redis.Redis
     celery: Celery
@@ -74,39 +75,45 @@ class Stage:
     bursts: list[float] = field(default_factory=list)
     began: float = 0.0
 
-    def moment(self, phase: str) -> Moment:
+    def moment(self) -> Moment:
         """Return how things stand."""
         self.log.follow()
+        at = time.time() - self.began
         return Moment(
-            at=time.time() - self.began,
-            phase=phase,
+            at=at,
+            phase=self.day.phase(at),
             queue=int(self.broker.llen(QUEUE)),
             wanted=self.journal.replicas,
             pods=self.journal.pods,
             ready=self.journal.ready,
             sent=len(self.sent),
-            done=tally(self.sent, runs(self.evidence.lrange(EVIDENCE_KEY, 0, -1))).done,
+            done=self.tally().done,
             decision=self.log.last,
         )
 
-    def wait(self, until: float, phase: str) -> None:
+    def tally(self) -> Tally:
+        """Count what became of the tasks sent so far."""
+        lines = self.evidence.lrange(EVIDENCE_KEY, 0, -1)
+        return tally(self.sent, runs(str(line) for line in lines))
+
+    def wait(self, until: float) -> None:
         """Show how things stand until a time in seconds since the epoch."""
         while (left := until - time.time()) > 0:
             time.sleep(min(left, REDRAW_SECONDS))
-            self.screen.show(self.moment(phase))
+            self.screen.show(self.moment())
 
 
-def demo(screen: Screen, seed: int = 0) -> Summary:
+def demo(screen: Screen, seed: int = 0, day: Day = DAY) -> Summary:
     """Play a day and return what came of it. Raises `DemoFailed`."""
-    with _stage(screen) as stage:
-        _play(stage, Day().arrivals(seed))
+    with _stage(screen, day) as stage:
+        _play(stage, day.arrivals(seed))
         return _summary(stage)
 
 
 def _play(stage: Stage, arrivals: tuple[Arrival, ...]) -> None:
     stage.began = time.time()
     for arrival in arrivals:
-        stage.wait(stage.began + arrival.at, _phase(arrival.at))
+        stage.wait(stage.began + arrival.at)
         if len(arrival.durations) > 1:
             tasks = send_burst(stage.celery, arrival.durations)
             stage.bursts.append(tasks[0].at)
@@ -115,23 +122,16 @@ def _play(stage: Stage, arrivals: tuple[Arrival, ...]) -> None:
             stage.sent.append(send(stage.celery, arrival.durations[0]))
     deadline = time.time() + LONGEST_END_SECONDS
     while time.time() < deadline:
-        moment = stage.moment("evening")
+        moment = stage.moment()
         stage.screen.show(moment)
         if moment.done == moment.sent and not (moment.wanted or moment.pods):
             break
         time.sleep(REDRAW_SECONDS)
 
 
-def _phase(at: float) -> str:
-    day = Day()
-    if at < day.day_from:
-        return "night"
-    return "day" if at < day.evening_at else "evening"
-
-
 def _summary(stage: Stage) -> Summary:
     stage.log.follow()
-    count = tally(stage.sent, runs(stage.evidence.lrange(EVIDENCE_KEY, 0, -1)))
+    count = stage.tally()
     peak = max((change.after for change in stage.journal.changes), default=0)
     reactions = [stage.journal.reaction_seconds(at) for at in stage.bursts]
     return Summary(
@@ -139,7 +139,7 @@ def _summary(stage: Stage) -> Summary:
         done=count.done,
         lost=count.lost,
         duplicated=count.duplicated,
-        killed=sum(ending.killed for ending in stage.cluster.runner.endings),
+        killed=sum(ending.killed for ending in stage.cluster.endings),
         wait_p50_seconds=round(quantile(count.waits, 0.5), 3),
         wait_p95_seconds=round(quantile(count.waits, 0.95), 3),
         peak_replicas=peak,
@@ -152,9 +152,15 @@ def _summary(stage: Stage) -> Summary:
 
 
 @contextlib.contextmanager
-def _stage(screen: Screen) -> Iterator[Stage]:
+def _stage(screen: Screen, day: Day) -> Iterator[Stage]:
     with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="autoscaler-demo-")))
+        folder = Path(
+            stack.enter_context(
+                tempfile.TemporaryDirectory(prefix="autoscaler-demo-", ignore_cleanup_errors=True)
+            )
+        )
+        warden = Warden(folder)
+        stack.callback(warden.close)
         screen.say("starting Redis and a cluster in a folder")
         server = stack.enter_context(RedisServer())
         cluster = stack.enter_context(
@@ -164,12 +170,16 @@ def _stage(screen: Screen) -> Iterator[Stage]:
         stack.callback(cluster.store.subscribe(journal.note))
         _furnish(cluster, server)
         screen.say("starting the daemon against it, as a process of its own")
-        log = _daemon(stack, cluster, folder)
+        log = _daemon(stack, cluster, folder, warden)
         celery = stack.enter_context(contextlib.closing(_celery(server)))
-        broker = stack.enter_context(contextlib.closing(redis.Redis.from_url(server.url)))
-        evidence = stack.enter_context(contextlib.closing(redis.Redis.from_url(_evidence_url(server))))
+        broker = _connect(stack, server.url)
+        evidence = _connect(stack, _evidence_url(server))
         stack.callback(screen.close)
-        yield Stage(broker, evidence, celery, cluster, journal, log, screen)
+        yield Stage(day, broker, evidence, celery, cluster, journal, log, screen)
+
+
+def _connect(stack: contextlib.ExitStack, url: str) -> redis.Redis:
+    return stack.enter_context(contextlib.closing(redis.Redis.from_url(url, decode_responses=True)))
 
 
 def _celery(server: RedisServer) -> Celery:
@@ -240,13 +250,11 @@ def app_module() -> str:
     return "autoscaler.sandbox.demo.tasks"
 
 
-def _daemon(stack: contextlib.ExitStack, cluster: SandboxCluster, folder: Path) -> DaemonLog:
+def _daemon(stack: contextlib.ExitStack, cluster: SandboxCluster, folder: Path, warden: Warden) -> DaemonLog:
     """Start the daemon and wait until it is ready."""
     port = _free_port()
     config, log = folder / "config.toml", folder / "daemon.log"
     config.write_text(CONFIG.format(port=port))
-    warden = Warden()
-    stack.callback(warden.close)
     environment = {name: value for name, value in os.environ.items() if name != "KUBECONFIG"}
     environment |= {
         "KUBECONFIG": str(cluster.kubeconfig),
