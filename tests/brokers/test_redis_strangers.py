@@ -167,7 +167,7 @@ def test_a_host_that_does_not_accept_connections_costs_the_timeout() -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, ExitStack() as stack:
         for _ in range(4):
             waiting = stack.enter_context(socket.socket())
-            waiting.setblocking(False)
+            waiting.settimeout(0)
             waiting.connect_ex(listener.getsockname())
         reading = reading_of(f"redis://127.0.0.1:{listener.getsockname()[1]}", timeout_seconds=0.2)
     assert reading.detail == "did not answer within 0.2 s"
