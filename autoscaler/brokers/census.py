@@ -14,7 +14,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -25,6 +25,7 @@ from autoscaler.ports import BrokerUnknown
 
 SOURCE = "celery stats"
 PODS_ASKED = 3
+THREADS = 2
 RENEWAL_SECONDS = 300.0
 RENEWAL_GRACE_SECONDS = 60.0
 FIRST_PAUSE_SECONDS = 2.0
@@ -106,18 +107,23 @@ class _Record:
 class CelerySlotCensus:
     """Knows the slots per worker of every target. `clock` returns monotonic seconds.
 
+    Questions wait for one of the executor's threads, of which there are two by default.
+
     Workers of one target that differ: the most frequent number counts, the smaller one of two that
     are equally frequent.
     """
 
     def __init__(
-        self, clock: Callable[[], float] = time.monotonic, threads: int = 2, remote: Remote | None = None
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        remote: Remote | None = None,
+        executor: Executor | None = None,
     ) -> None:
         self._clock = clock
         self._remote = remote or RemoteControl()
         self._records: dict[TargetRef, _Record] = {}
         self._lock = threading.Lock()
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="census")
+        self._executor = executor or ThreadPoolExecutor(THREADS, thread_name_prefix="census")
         self._closed = False
 
     def slots(self, target: TargetRef) -> Reading[int]:

@@ -62,7 +62,7 @@ class RemoteControl:
         except BROKER_ERRORS as error:
             failure = failure_of(error, broker.timeout_seconds, "remote control")
             raise Unanswered(f"{address}: {failure.detail}") from None
-        return {node: _concurrency(stats) for reply in replies for node, stats in reply.items()}
+        return {node: slots_told(stats) for reply in replies for node, stats in reply.items()}
 
     def _stats(self, address: Address, broker: BrokerSettings, nodes: Sequence[str]) -> list[dict[str, Any]]:
         """Return the nodes' replies: what `inspect(destination=nodes).stats()` does, reply queue in hand.
@@ -145,7 +145,7 @@ def _transport_options(broker: BrokerSettings) -> dict[str, object]:
     }
 
 
-def _concurrency(stats: object) -> int | None:
+def slots_told(stats: object) -> int | None:
     """Return the tasks at a time that a worker's stats speak of.
 
     An autoscaling worker has a maximum; its pool's own number is what it has grown to by now.

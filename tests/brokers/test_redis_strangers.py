@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 
 import pytest
@@ -122,19 +122,46 @@ def test_no_answer_makes_a_reader_raise(answer: bytes) -> None:
         assert reading_of(url).quality in set(Quality)
 
 
+class RushingClock(FakeClock):
+    """Once told to rush, half a second passes each time that somebody looks."""
+
+    rushing = False
+
+    def __call__(self) -> float:
+        """Tell the time."""
+        self.now += 0.5 if self.rushing else 0.0
+        return self.now
+
+
 def test_a_server_that_trickles_its_answers_takes_no_longer_than_one_that_hangs() -> None:
     """All answers together have the time of one read, though each of them comes soon."""
-    clock = FakeClock()
+    clock = RushingClock()
 
     def trickle(client: socket.socket) -> None:
         client.recv(1 << 16)
-        for line in ANSWERS.splitlines(keepends=True):
-            clock.advance(0.5)
-            client.sendall(line)
+        clock.rushing = True
+        client.sendall(ANSWERS)
 
     with stranger(trickle) as url:
         reading = reading_of(url, clock)
     assert reading.detail == "did not answer within 2 s"
+
+
+def test_what_a_server_says_unasked_is_not_taken_for_an_answer() -> None:
+    """A connection on which more comes than was asked for is given up for a new one."""
+
+    def chatter(client: socket.socket) -> None:
+        client.recv(1 << 16)
+        client.sendall(ANSWERS + b":99\r\n")
+        listens(client)
+
+    with stranger(chatter) as url, closing(RedisReader(parse(url), FakeClock())) as reader:
+        for _ in range(3):
+            reading = reader.read([QUERY])[0]
+            assert (reading.quality, reading.value) == (
+                Quality.FRESH,
+                QueueDepth((("default", 1),), unacked=5),
+            )
 
 
 def test_greeting_and_answers_share_the_time_of_a_read() -> None:
@@ -167,7 +194,7 @@ def test_a_host_that_does_not_accept_connections_costs_the_timeout() -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, ExitStack() as stack:
         for _ in range(4):
             waiting = stack.enter_context(socket.socket())
-            waiting.setblocking(False)
+            waiting.settimeout(0)
             waiting.connect_ex(listener.getsockname())
         reading = reading_of(f"redis://127.0.0.1:{listener.getsockname()[1]}", timeout_seconds=0.2)
     assert reading.detail == "did not answer within 0.2 s"
