@@ -1,0 +1,94 @@
+"""Which template a pod of a StatefulSet was made from.
+
+Kubernetes names each template by a hash, keeps it as a ControllerRevision, and tells by the names
+in the set's status how far an update has come. The hash is computed as Kubernetes computes it
+(pkg/controller/history, FNV-1 over the Go-encoded patch), so that a recorded template gives the
+recorded name.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from http import HTTPStatus
+
+from autoscaler.sandbox.controllers.ownership import MANAGER, owned_by, owner_reference
+from autoscaler.sandbox.store import JSON, ApiError, Store
+
+RESOURCE = "controllerrevisions.apps"
+
+_FNV_OFFSET, _FNV_PRIME, _32_BITS = 0x811C9DC5, 0x01000193, 0xFFFFFFFF
+_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+_GO_ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A pod template under its name."""
+
+    name: str
+    template: JSON
+
+
+def revision_name(set_name: str, template: JSON, collisions: int = 0) -> str:
+    """Return the name that Kubernetes gives to a (defaulted) pod template of a set."""
+    patch = {"spec": {"template": {**template, "$patch": "replace"}}}
+    data = json.dumps(patch, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    for character, escaped in _GO_ESCAPES.items():
+        data = data.replace(character, escaped)
+    return f"{set_name}-{_hashed(f'{data}{collisions}')}"
+
+
+@lru_cache(maxsize=4096)
+def _hashed(data: str) -> str:
+    value = _FNV_OFFSET
+    for byte in data.encode():
+        value = (value * _FNV_PRIME & _32_BITS) ^ byte
+    return "".join(_ALPHABET[ord(digit) % len(_ALPHABET)] for digit in str(value))
+
+
+class Revisions:
+    """The templates of all sets, kept in the store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def of(self, statefulset: JSON) -> tuple[Revision, Revision]:
+        """Return the revision that the set comes from and the one that it is to have.
+
+        They are the same until the template changes, and again when the update is complete.
+        """
+        template = statefulset["spec"]["template"]
+        update = Revision(revision_name(statefulset["metadata"]["name"], template), template)
+        if self._kept(statefulset, update.name) is None:
+            self._keep(statefulset, update)
+        current = self._kept(statefulset, statefulset.get("status", {}).get("currentRevision", update.name))
+        return current or update, update
+
+    def _kept(self, statefulset: JSON, name: str) -> Revision | None:
+        try:
+            kept = self._store.get(RESOURCE, statefulset["metadata"]["namespace"], name)
+        except ApiError as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+            return None
+        return Revision(name, kept["data"]["spec"]["template"])
+
+    def _keep(self, statefulset: JSON, revision: Revision) -> None:
+        metadata = statefulset["metadata"]
+        earlier, _ = self._store.list(RESOURCE, metadata["namespace"])
+        number = max((item["revision"] for item in earlier if owned_by(item, metadata["uid"])), default=0)
+        body = {
+            "apiVersion": "apps/v1",
+            "kind": "ControllerRevision",
+            "metadata": {
+                "name": revision.name,
+                "namespace": metadata["namespace"],
+                "labels": dict(revision.template.get("metadata", {}).get("labels", {})),
+                "ownerReferences": [owner_reference(statefulset)],
+            },
+            "data": {"spec": {"template": revision.template}},
+            "revision": number + 1,
+        }
+        self._store.create(RESOURCE, body, manager=MANAGER)

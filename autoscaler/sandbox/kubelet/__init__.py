@@ -1,0 +1,1 @@
+"""What the sandbox's nodes do: pods become processes, or pretend to."""
