@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from autoscaler.sandbox.store import JSON
+from autoscaler.sandbox.objects.values import JSON
 
 MANAGER = "kube-controller-manager"
 

@@ -9,7 +9,9 @@ from datetime import datetime
 from http import HTTPStatus
 
 from autoscaler.sandbox.controllers.ownership import MANAGER
-from autoscaler.sandbox.store import JSON, ApiError, Store
+from autoscaler.sandbox.errors import ApiError
+from autoscaler.sandbox.objects.values import JSON, stamp
+from autoscaler.sandbox.store import Store
 
 REMEMBERED = 4096  # events that may still be counted on; client-go's recorder keeps as many
 
@@ -54,7 +56,7 @@ class EventRecorder:
         try:
             event = self._store.get("events", namespace, name)
             event["count"] += 1
-            event["lastTimestamp"] = self._now()
+            event["lastTimestamp"] = stamp(self._clock())
             self._store.update("events", event, manager=MANAGER)
         except ApiError as error:
             if error.status != HTTPStatus.NOT_FOUND:
@@ -63,7 +65,7 @@ class EventRecorder:
         return True
 
     def _write(self, involved: JSON, kind: str, reason: str, message: str) -> str:
-        metadata, now = involved["metadata"], self._now()
+        metadata, now = involved["metadata"], stamp(self._clock())
         self._written += 1
         nanoseconds = int(self._clock().timestamp() * 1e9) + self._written
         name = f"{metadata['name']}.{nanoseconds:x}"
@@ -92,6 +94,3 @@ class EventRecorder:
         }
         self._store.create("events", body, manager=MANAGER)
         return name
-
-    def _now(self) -> str:
-        return f"{self._clock():%Y-%m-%dT%H:%M:%SZ}"

@@ -14,7 +14,9 @@ from functools import lru_cache
 from http import HTTPStatus
 
 from autoscaler.sandbox.controllers.ownership import MANAGER, owned_by, owner_reference
-from autoscaler.sandbox.store import JSON, ApiError, Store
+from autoscaler.sandbox.errors import ApiError
+from autoscaler.sandbox.objects.values import JSON
+from autoscaler.sandbox.store import Store
 
 RESOURCE = "controllerrevisions.apps"
 

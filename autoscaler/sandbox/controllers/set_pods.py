@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import re
 from datetime import datetime
 
 from autoscaler.sandbox.controllers.ownership import owner_reference
 from autoscaler.sandbox.controllers.revisions import Revision
-from autoscaler.sandbox.store import JSON
+from autoscaler.sandbox.objects.values import JSON, copy
 
 REVISION_LABEL = "controller-revision-hash"
 POD_NAME_LABEL = "statefulset.kubernetes.io/pod-name"
@@ -19,7 +18,7 @@ _NUMBERED = re.compile(r"(?P<parent>.+)-(?P<ordinal>\d+)")
 
 def pod_of(statefulset: JSON, ordinal: int, revision: Revision) -> JSON:
     """Return the pod with this ordinal as the set creates it from a revision's template."""
-    metadata, template = statefulset["metadata"], copy.deepcopy(revision.template)
+    metadata, template = statefulset["metadata"], copy(revision.template)
     name = f"{metadata['name']}-{ordinal}"
     given = template.get("metadata", {})
     labels = {

@@ -12,7 +12,7 @@ from autoscaler.sandbox.controllers.set_pods import (
     revision_of,
     seconds_until_available,
 )
-from autoscaler.sandbox.store import JSON
+from autoscaler.sandbox.objects.values import JSON
 
 _LEFT_OUT_AT_ZERO = ("observedGeneration", "readyReplicas", "currentReplicas", "updatedReplicas")
 

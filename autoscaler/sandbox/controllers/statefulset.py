@@ -8,9 +8,7 @@ replicas, then the surplus, then the update, the status after each.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from typing import TypeVar
@@ -18,7 +16,7 @@ from typing import TypeVar
 from autoscaler.sandbox.agenda import Agenda, Backoff
 from autoscaler.sandbox.controllers.ownership import MANAGER, controller_of, owner_reference
 from autoscaler.sandbox.controllers.recorder import EventRecorder
-from autoscaler.sandbox.controllers.revisions import Revision, Revisions
+from autoscaler.sandbox.controllers.revisions import Revisions
 from autoscaler.sandbox.controllers.set_pods import (
     is_healthy,
     is_over,
@@ -26,11 +24,15 @@ from autoscaler.sandbox.controllers.set_pods import (
     ordinal_of,
     pod_of,
     revision_of,
-    seconds_until_available,
 )
 from autoscaler.sandbox.controllers.set_status import status_of
+from autoscaler.sandbox.controllers.set_view import Slot, View
 from autoscaler.sandbox.controllers.work_queue import WorkQueue
-from autoscaler.sandbox.store import JSON, ApiError, Event, Store
+from autoscaler.sandbox.errors import ApiError
+from autoscaler.sandbox.event_log import DELETED, Event
+from autoscaler.sandbox.objects.selectors import label_text
+from autoscaler.sandbox.objects.values import JSON
+from autoscaler.sandbox.store import Store
 
 SETS = "statefulsets.apps"
 PODS = "pods"
@@ -40,76 +42,6 @@ RETRIES = Backoff(first_seconds=0.005, longest_seconds=1000.0)
 
 Item = TypeVar("Item")
 Key = tuple[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """A place for a pod: its ordinal, and the pod while there is one."""
-
-    ordinal: int
-    pod: JSON | None
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """All that one look at a set saw."""
-
-    statefulset: JSON
-    current: Revision
-    update: Revision
-    pods: tuple[JSON, ...]
-    now: datetime
-
-    @property
-    def first(self) -> int:
-        """The lowest ordinal."""
-        return int(self.statefulset["spec"].get("ordinals", {}).get("start", 0))
-
-    @property
-    def ordinals(self) -> range:
-        """The ordinals that are to have a pod."""
-        return range(self.first, self.first + int(self.statefulset["spec"].get("replicas", 1)))
-
-    @property
-    def slots(self) -> list[Slot]:
-        """A slot for each ordinal, lowest first."""
-        name = self.statefulset["metadata"]["name"]
-        there = {ordinal_of(pod, name): pod for pod in self.pods}
-        return [Slot(ordinal, there.get(ordinal)) for ordinal in self.ordinals]
-
-    @property
-    def surplus(self) -> list[JSON]:
-        """The pods beyond the ordinals, highest first."""
-        name = self.statefulset["metadata"]["name"]
-        numbered = [(ordinal_of(pod, name) or 0, pod) for pod in self.pods]
-        outside = [(ordinal, pod) for ordinal, pod in numbered if ordinal not in self.ordinals]
-        return [pod for _, pod in sorted(outside, key=lambda pair: pair[0], reverse=True)]
-
-    @property
-    def one_by_one(self) -> bool:
-        """Whether pods start and end one at a time (OrderedReady)."""
-        return bool(self.statefulset["spec"].get("podManagementPolicy") != "Parallel")
-
-    @property
-    def partition(self) -> int | None:
-        """The index from which a rolling update replaces pods, None where pods wait to be deleted."""
-        strategy = self.statefulset["spec"].get("updateStrategy", {})
-        if strategy.get("type") == "OnDelete":
-            return None
-        return int(strategy.get("rollingUpdate", {}).get("partition", 0))
-
-    def is_available(self, pod: JSON) -> bool:
-        """Whether a pod has been Ready for the set's `minReadySeconds`."""
-        return self.seconds_until_available(pod) == 0
-
-    def seconds_until_available(self, pod: JSON) -> float | None:
-        """Return how long a pod still has to stay Ready, None when it is not."""
-        return seconds_until_available(pod, self.statefulset["spec"].get("minReadySeconds", 0), self.now)
-
-    def revision_for(self, ordinal: int) -> Revision:
-        """Return the revision that a new pod is made from: below the partition the current one."""
-        held = self.partition is not None and ordinal < self.first + self.partition
-        return self.current if held else self.update
 
 
 class StatefulSetController:
@@ -146,7 +78,7 @@ class StatefulSetController:
             owner = controller_of(event.object)
             if owner is not None and owner["kind"] == "StatefulSet":
                 self._queue.add((event.object["metadata"]["namespace"], owner["name"]))
-            elif owner is None and event.type != "DELETED":
+            elif owner is None and event.type != DELETED:
                 self._offer(event.object)
 
     def _offer(self, orphan: JSON) -> None:
@@ -175,7 +107,7 @@ class StatefulSetController:
     def _pods(self, statefulset: JSON) -> tuple[JSON, ...]:
         """Return the set's pods, after taking in those that nobody owns."""
         metadata = statefulset["metadata"]
-        selector = _selector(statefulset["spec"]["selector"])
+        selector = label_text(statefulset["spec"]["selector"])
         pods = []
         for pod in self._store.list(PODS, metadata["namespace"], labels=selector)[0]:
             owner = controller_of(pod)
@@ -270,21 +202,6 @@ class StatefulSetController:
 
 def _key(statefulset: JSON) -> Key:
     return statefulset["metadata"]["namespace"], statefulset["metadata"]["name"]
-
-
-def _selector(selector: JSON) -> str:
-    """Return a label selector in the form that queries use."""
-    parts = [f"{name}={value}" for name, value in selector.get("matchLabels", {}).items()]
-    for rule in selector.get("matchExpressions", ()):
-        values = ",".join(rule.get("values", ()))
-        forms = {
-            "In": f"{rule['key']} in ({values})",
-            "NotIn": f"{rule['key']} notin ({values})",
-            "Exists": rule["key"],
-            "DoesNotExist": f"!{rule['key']}",
-        }
-        parts.append(forms[rule["operator"]])
-    return ",".join(parts)
 
 
 def _each(items: Sequence[Item], act: Callable[[Item], bool], *, one_by_one: bool) -> bool:

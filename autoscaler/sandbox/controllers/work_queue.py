@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 from autoscaler.sandbox.agenda import Agenda, Backoff, Timer
-from autoscaler.sandbox.store import ApiError
+from autoscaler.sandbox.errors import ApiError
 
 Key = TypeVar("Key", bound=Hashable)
 

@@ -1,0 +1,58 @@
+"""What becomes of the owned when their owner is deleted: they go too, unless they were to stay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+
+from autoscaler.sandbox.agenda import Agenda
+from autoscaler.sandbox.controllers.ownership import MANAGER, owned_by
+from autoscaler.sandbox.errors import ApiError
+from autoscaler.sandbox.event_log import DELETED, Event
+from autoscaler.sandbox.objects.values import JSON
+from autoscaler.sandbox.store import Store
+
+OWNED = ("pods", "controllerrevisions.apps")
+
+
+class GarbageCollector:
+    """Deletes in the background what belonged to a deleted owner, or orphans it where that was asked."""
+
+    def __init__(self, store: Store, agenda: Agenda) -> None:
+        self._store = store
+        self._agenda = agenda
+        self._unsubscribe: Callable[[], None] | None = None
+
+    def start(self) -> None:
+        """Follow deletions from now on."""
+        self._unsubscribe = self._store.subscribe(self._on_event)
+
+    def stop(self) -> None:
+        """Follow them no more."""
+        if self._unsubscribe is not None:
+            self._unsubscribe()
+
+    def _on_event(self, event: Event) -> None:
+        if event.type == DELETED and event.resource == "statefulsets.apps":
+            self._agenda.soon(lambda: self._collect(event))
+
+    def _collect(self, event: Event) -> None:
+        uid = event.object["metadata"]["uid"]
+        for resource in OWNED:
+            for item in self._store.list(resource, event.namespace)[0]:
+                if owned_by(item, uid) and not self._released(resource, item, uid, event.propagation):
+                    self._agenda.soon(lambda: self._collect(event))
+
+    def _released(self, resource: str, item: JSON, uid: str, propagation: str) -> bool:
+        """Delete or orphan one object; False when it changed meanwhile and must be read again."""
+        metadata = item["metadata"]
+        try:
+            if propagation == "Orphan":
+                others = [owner for owner in metadata["ownerReferences"] if owner["uid"] != uid]
+                freed = {**item, "metadata": {**metadata, "ownerReferences": others}}
+                self._store.update(resource, freed, manager=MANAGER)
+            else:
+                self._store.delete(resource, metadata["namespace"], metadata["name"], uid=metadata["uid"])
+        except ApiError as error:
+            return error.status != HTTPStatus.CONFLICT
+        return True
