@@ -17,6 +17,7 @@ PROBE = {"readinessProbe": {"exec": {"command": ["ready"]}, "periodSeconds": 1}}
 
 
 def recorded(name: str) -> object:
+    """Return the body of a recorded answer."""
     return json.loads((RECORDINGS / f"{name}.json").read_text())["response"]["body"]
 
 
@@ -288,7 +289,7 @@ def test_a_foreign_write_between_look_and_report_is_not_lost() -> None:
     world = World()
     world.create(1)
 
-    def meddle(event: object) -> None:
+    def meddle(_: object) -> None:
         unsubscribe()
         changed = world.set()
         changed["metadata"]["annotations"] = {"touched": "yes"}

@@ -10,10 +10,12 @@ PROBE = {"readinessProbe": {"exec": {"command": ["ready"]}, "periodSeconds": 1}}
 
 
 def images(world: World) -> list[str]:
+    """Return the images of the pods, by name."""
     return [pod["spec"]["containers"][0]["image"] for pod in world.pods()]
 
 
 def revisions(world: World) -> tuple[str, str]:
+    """Return the current and the update revision of the set."""
     status = world.set()["status"]
     return status["currentRevision"], status["updateRevision"]
 
@@ -42,7 +44,7 @@ def test_a_rolling_update_goes_from_the_top_one_at_a_time() -> None:
 
 
 def test_a_rolling_update_counts_old_and_new_pods() -> None:
-    """currentReplicas are those of the old revision, updatedReplicas those of the new."""
+    """The current ones are those of the old revision, the updated ones those of the new."""
     world = World(startup_seconds=5)
     world.create(3)
     world.advance(5)
@@ -67,9 +69,7 @@ def test_the_partition_keeps_the_pods_below_it() -> None:
     world = World()
     world.create(4)
     old, _ = revisions(world)
-    world.change(
-        template=NEW, updateStrategy={"type": "RollingUpdate", "rollingUpdate": {"partition": 2}}
-    )
+    world.change(template=NEW, updateStrategy={"type": "RollingUpdate", "rollingUpdate": {"partition": 2}})
     assert images(world) == ["celery", "celery", "celery:new", "celery:new"]
     world.delete_pod(0)
     world.delete_pod(3)
@@ -90,7 +90,7 @@ def test_on_delete_replaces_nothing_by_itself() -> None:
 
 
 def test_on_delete_never_catches_up() -> None:
-    """currentRevision stays behind, even with all pods new, and even at 0 replicas (a known trap)."""
+    """The current revision stays behind, even with all pods new, and even at 0 replicas (a known trap)."""
     world = World()
     world.create(2, updateStrategy={"type": "OnDelete"})
     old, _ = revisions(world)

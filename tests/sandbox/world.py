@@ -71,7 +71,7 @@ class World:
         """Let happen what happens at once."""
         self.advance(0.0)
 
-    def create(self, replicas: int = 0, **spec: Any) -> None:  # noqa: ANN401 - fields of a spec
+    def create(self, replicas: int = 0, **spec: Any) -> None:
         """Create the set and let it settle."""
         self.store.create("statefulsets.apps", statefulset(replicas, **spec))
         self.settle()
@@ -80,7 +80,7 @@ class World:
         """Return the set as it stands."""
         return self.store.get("statefulsets.apps", NAMESPACE, NAME)
 
-    def change(self, **spec: Any) -> None:  # noqa: ANN401 - fields of a spec
+    def change(self, **spec: Any) -> None:
         """Change fields of the set's spec and let it settle."""
         changed = self.set()
         changed["spec"] |= spec
@@ -101,9 +101,7 @@ class World:
 
     def ordinals(self, *, terminating: bool | None = None) -> list[int]:
         """Return the ordinals of the pods there are, all or those that are ending or not."""
-        found = [
-            pod for pod in self.pods() if terminating in {None, "deletionTimestamp" in pod["metadata"]}
-        ]
+        found = [pod for pod in self.pods() if terminating in {None, "deletionTimestamp" in pod["metadata"]}]
         return sorted(int(pod["metadata"]["name"].rpartition("-")[2]) for pod in found)
 
     def delete_pod(self, ordinal: int, grace_seconds: int | None = None) -> None:
@@ -138,7 +136,7 @@ class World:
         return found
 
 
-def statefulset(replicas: int, **spec: Any) -> JSON:  # noqa: ANN401 - fields of a spec
+def statefulset(replicas: int, **spec: Any) -> JSON:
     """Return a worker set, Parallel unless the spec says otherwise."""
     return {
         "metadata": {"name": NAME, "namespace": NAMESPACE},
@@ -153,7 +151,7 @@ def statefulset(replicas: int, **spec: Any) -> JSON:  # noqa: ANN401 - fields of
     }
 
 
-def template(container: JSON | None = None, *, annotations: JSON | None = None, **spec: Any) -> JSON:  # noqa: ANN401 - fields of a spec
+def template(container: JSON | None = None, *, annotations: JSON | None = None, **spec: Any) -> JSON:
     """Return a pod template with one container; the keywords are fields of the pods' spec."""
     return {
         "metadata": {

@@ -26,6 +26,8 @@ class ContainerRun:
         self.container: Container | None = None
         self._node = node
         self._record = record
+        metadata, name = pod["metadata"], pod["spec"]["containers"][0]["name"]
+        self._called = f"container={name} pod={metadata['name']}_{metadata['namespace']}({metadata['uid']})"
         self._policy: str = pod["spec"].get("restartPolicy", "Always")
         self._over = over
         self._next: Timer | None = None
@@ -136,7 +138,7 @@ class ContainerRun:
         self._crashes += 1
         self.view = replace(self.view, last_state=self.view.state)
         if pause:
-            self._wait("CrashLoopBackOff", f"back-off {pause:g}s restarting failed container")
+            self._wait("CrashLoopBackOff", f"back-off {pause:g}s restarting failed {self._called}")
         self._after(pause, self._restart)
 
     def _restart(self) -> None:

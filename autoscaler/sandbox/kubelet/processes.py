@@ -59,6 +59,12 @@ class ProcessContainers:
         session = self._open(spec, spec.command, log, ended)
         return ProcessContainer(self, session, spec)
 
+    @property
+    def running(self) -> tuple[int, ...]:
+        """The numbers of the sessions that run, those of probes and hooks included."""
+        with self._lock:
+            return tuple(sorted(session.pid for session in self._sessions))
+
     def log(self, namespace: str, pod: str) -> str:
         """Return what the last pod of this name has written, empty before it has run."""
         path = self._latest.get((namespace, pod))
