@@ -15,7 +15,7 @@ from autoscaler.sandbox.kubelet.environment import expand
 from autoscaler.sandbox.kubelet.node import Rules
 from autoscaler.sandbox.kubelet.pod_runner import PodRunner
 from autoscaler.sandbox.kubelet.probe import Probe
-from tests.sandbox.world import NAME, NAMESPACE, World, template
+from tests.sandbox.world import NAME, NAMESPACE, World, bare_pod, template
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 KEY = (NAMESPACE, f"{NAME}-0")
@@ -191,13 +191,7 @@ def test_a_container_that_ran_long_starts_over() -> None:
 def test_a_container_that_is_not_restarted_ends_its_pod(policy: str, code: int, phase: str) -> None:
     """With a restart policy other than Always the pod stays, with its last phase, until it is deleted."""
     world = World()
-    world.store.create(
-        "pods",
-        {
-            "metadata": {"name": f"{NAME}-0", "namespace": NAMESPACE},
-            "spec": {"restartPolicy": policy, "containers": [{"name": "main"}]},
-        },
-    )
+    world.store.create("pods", bare_pod(f"{NAME}-0", restartPolicy=policy))
     world.settle()
     world.containers.running[KEY].exit(code)
     world.advance(1000)
@@ -279,13 +273,7 @@ def test_a_pod_that_has_not_started_goes_at_once() -> None:
 def test_an_evicted_pod_keeps_its_status_and_loses_its_container() -> None:
     """Whoever declares a pod Failed has the last word; its process ends."""
     world = World()
-    world.store.create(
-        "pods",
-        {
-            "metadata": {"name": f"{NAME}-0", "namespace": NAMESPACE},
-            "spec": {"containers": [{"name": "main"}]},
-        },
-    )
+    world.store.create("pods", bare_pod(f"{NAME}-0"))
     world.settle()
     evicted = {"phase": "Failed", "reason": "Evicted"}
     world.store.update("pods", {**world.pod(0), "status": evicted}, subresource="status")

@@ -17,6 +17,7 @@ from autoscaler.sandbox.agenda import Backoff
 from autoscaler.sandbox.kubelet.node import Rules
 from autoscaler.sandbox.sessions import members
 from tests.sandbox.live import PATIENCE_SECONDS, Live
+from tests.sandbox.world import bare_pod
 
 QUICK = Rules(restarts=Backoff(0.02, 60.0), least_grace_seconds=0.2, config_retry_seconds=0.05)
 SLEEP = "import time; print('up'); time.sleep(600)"
@@ -233,14 +234,7 @@ def test_a_stop_leaves_no_process(tmp_path: Path) -> None:
     """Whatever a pod has started ends with it, in a group of its own or not, stubborn or not."""
     with Live(tmp_path, rules=QUICK) as live:
         live.run(FAMILY)
-        other = textwrap.dedent(STUBBORN)
-        live.store.create(
-            "pods",
-            {
-                "metadata": {"name": "stubborn", "namespace": "test"},
-                "spec": {"containers": [{"name": "main", "command": [sys.executable, "-u", "-c", other]}]},
-            },
-        )
+        live.store.create("pods", bare_pod("stubborn", {"command": [sys.executable, "-u", "-c", STUBBORN]}))
         live.until(lambda: "me" in live.log(), "the family")
         live.until(lambda: "up" in live.containers.log("test", "stubborn"), "the stubborn one")
         pids = numbers(live.log())

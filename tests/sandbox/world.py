@@ -9,12 +9,10 @@ from typing import Any
 from autoscaler.sandbox.agenda import Agenda
 from autoscaler.sandbox.controllers.garbage import GarbageCollector
 from autoscaler.sandbox.controllers.statefulset import StatefulSetController
-from autoscaler.sandbox.errors import forbidden
 from autoscaler.sandbox.event_log import Event
 from autoscaler.sandbox.kubelet.containers import ContainerSpec, NullContainers
 from autoscaler.sandbox.kubelet.node import Rules
 from autoscaler.sandbox.kubelet.pod_runner import PodRunner
-from autoscaler.sandbox.objects.kinds import kind_of
 from autoscaler.sandbox.store import JSON, Store
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -115,16 +113,12 @@ class World:
         return sorted(found, key=lambda event: int(event["metadata"]["name"].rpartition(".")[2], 16))
 
     def allow_pods(self, limit: int) -> None:
-        """Refuse pods beyond a number, as a quota does."""
-
-        def admit(store: Store, resource: str, obj: JSON) -> JSON:
-            used = len(store.list("pods", NAMESPACE)[0])
-            if resource == "pods" and used >= limit:
-                why = f"exceeded quota: team, requested: pods=1, used: pods={used}, limited: pods={limit}"
-                raise forbidden(kind_of("pods"), obj["metadata"]["name"], why)
-            return obj
-
-        self.store.admission[:] = [admit]
+        """Let a quota allow so many pods."""
+        quota = {"metadata": {"name": "team", "namespace": NAMESPACE}, "spec": {"hard": {"pods": str(limit)}}}
+        if self.store.list("resourcequotas", NAMESPACE)[0]:
+            self.store.update("resourcequotas", quota)
+        else:
+            self.store.create("resourcequotas", quota)
 
     def statuses(self) -> list[JSON]:
         """Return every status that the set has had, in order."""
@@ -159,6 +153,14 @@ def template(container: JSON | None = None, *, annotations: JSON | None = None, 
             **({"annotations": annotations} if annotations else {}),
         },
         "spec": {"containers": [{"name": "worker", "image": "celery", **(container or {})}], **spec},
+    }
+
+
+def bare_pod(name: str, container: JSON | None = None, **spec: Any) -> JSON:
+    """Return a pod that belongs to no set; the keywords are fields of its spec."""
+    return {
+        "metadata": {"name": name, "namespace": NAMESPACE, "labels": {"component": "worker"}},
+        "spec": template(container, **spec)["spec"],
     }
 
 

@@ -40,19 +40,21 @@ class GarbageCollector:
         uid = event.object["metadata"]["uid"]
         for resource in OWNED:
             for item in self._store.list(resource, event.namespace)[0]:
-                if owned_by(item, uid) and not self._released(resource, item, uid, event.propagation):
-                    self._agenda.soon(lambda: self._collect(event))
+                if owned_by(item, uid):
+                    self._release(resource, item["metadata"], uid, event.propagation)
 
-    def _released(self, resource: str, item: JSON, uid: str, propagation: str) -> bool:
-        """Delete or orphan one object; False when it changed meanwhile and must be read again."""
-        metadata = item["metadata"]
+    def _release(self, resource: str, metadata: JSON, owner: str, propagation: str) -> None:
+        namespace, name = metadata["namespace"], metadata["name"]
+
+        def freed(item: JSON) -> JSON:
+            owners = [other for other in item["metadata"].get("ownerReferences", ()) if other["uid"] != owner]
+            return {**item, "metadata": {**item["metadata"], "ownerReferences": owners}}
+
         try:
             if propagation == "Orphan":
-                others = [owner for owner in metadata["ownerReferences"] if owner["uid"] != uid]
-                freed = {**item, "metadata": {**metadata, "ownerReferences": others}}
-                self._store.update(resource, freed, manager=MANAGER)
+                self._store.modify(resource, namespace, name, freed, manager=MANAGER)
             else:
-                self._store.delete(resource, metadata["namespace"], metadata["name"], uid=metadata["uid"])
+                self._store.delete(resource, namespace, name, uid=metadata["uid"])
         except ApiError as error:
-            return error.status != HTTPStatus.CONFLICT
-        return True
+            if error.status not in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}:
+                raise

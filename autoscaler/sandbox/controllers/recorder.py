@@ -53,11 +53,13 @@ class EventRecorder:
 
     def _counted(self, namespace: str, name: str) -> bool:
         """Raise the count of an event; False when it is gone."""
+        now = stamp(self._clock())
+
+        def once_more(event: JSON) -> JSON:
+            return {**event, "count": event["count"] + 1, "lastTimestamp": now}
+
         try:
-            event = self._store.get("events", namespace, name)
-            event["count"] += 1
-            event["lastTimestamp"] = stamp(self._clock())
-            self._store.update("events", event, manager=MANAGER)
+            self._store.modify("events", namespace, name, once_more, manager=MANAGER)
         except ApiError as error:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise

@@ -11,7 +11,7 @@ from autoscaler.sandbox.kubelet.pod_status import ContainerView, pod_status, uns
 from autoscaler.sandbox.objects.values import JSON
 
 KUBELET, SCHEDULER = "kubelet", "kube-scheduler"
-_TRIES = 10  # against writers that get in between
+_GONE = {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}  # or another one has its name
 
 
 class PodRecord:
@@ -50,24 +50,22 @@ class PodRecord:
         try:
             self._node.store.delete("pods", namespace, name, grace_seconds=0, uid=uid)
         except ApiError as error:
-            if error.status not in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}:
+            if error.status not in _GONE:
                 raise
 
     def _tell(self, status: Callable[[JSON], JSON], manager: str) -> None:
         self._write(lambda pod: {**pod, "status": status(pod)}, manager, "status")
 
     def _write(self, change: Callable[[JSON], JSON], manager: str, subresource: str) -> None:
-        for _ in range(_TRIES):
-            pod = self.read()
-            if pod is None or self._written(change(pod), manager, subresource):
-                return
+        def changed(pod: JSON) -> JSON:
+            new = change(pod)
+            return {**new, "metadata": {**new["metadata"], "uid": self.metadata["uid"]}}
 
-    def _written(self, pod: JSON, manager: str, subresource: str) -> bool:
-        """Write the pod; False when it was changed since it was read."""
+        namespace, name = self.metadata["namespace"], self.metadata["name"]
         try:
-            self._node.store.update("pods", pod, manager=manager, subresource=subresource)
+            self._node.store.modify(
+                "pods", namespace, name, changed, manager=manager, subresource=subresource
+            )
         except ApiError as error:
-            if error.status not in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}:
+            if error.status not in _GONE:
                 raise
-            return error.status == HTTPStatus.NOT_FOUND
-        return True
