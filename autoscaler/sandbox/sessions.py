@@ -64,7 +64,11 @@ class Warden:
         command = [sys.executable, "-I", "-S", __file__, *([str(folder)] if folder else [])]
         self._lock = threading.Lock()
         self._process = subprocess.Popen(  # noqa: S603 - our own program
-            command, stdin=subprocess.PIPE, start_new_session=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
         )
 
     def watch(self, session: int) -> None:
