@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from urllib.parse import quote
 
-from autoscaler.sandbox.sessions import Session, Warden, end
+from autoscaler.sandbox.sessions import Session, Warden
 
 HOST = "127.0.0.1"
 _TRIES = 5  # for a free port that somebody else takes before Redis does
@@ -63,7 +63,6 @@ class RedisServer:
         self._folder: Path | None = None
         self._warden: Warden | None = None
         self._session: Session | None = None
-        self._suspended = False
 
     def __enter__(self) -> RedisServer:
         """Start it."""
@@ -120,12 +119,10 @@ class RedisServer:
     def suspend(self) -> None:
         """Let it hang: it keeps its connections and answers nothing (SIGSTOP)."""
         self._running().signal(signal.SIGSTOP)
-        self._suspended = True
 
     def resume(self) -> None:
         """Let it go on (SIGCONT)."""
         self._running().signal(signal.SIGCONT)
-        self._suspended = False
 
     def _running(self) -> Session:
         if self._session is None:
@@ -133,12 +130,11 @@ class RedisServer:
         return self._session
 
     def _halt(self) -> None:
+        """End the process the short way: it has nothing to save, and may be suspended."""
         session, self._session = self._session, None
         if session is not None:
-            if self._suspended:
-                session.signal(signal.SIGCONT)
-                self._suspended = False
-            end([session], _PATIENCE_SECONDS)
+            session.kill()
+            session.join()
 
     def _launch(self) -> None:
         """Start the process; with a port of its own choice try others when it is taken."""

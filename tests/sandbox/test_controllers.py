@@ -107,6 +107,22 @@ def test_ordered_surplus_waits_for_unready_pods_below() -> None:
     assert world.ordinals() == [0]
 
 
+@pytest.mark.parametrize(("sick", "left"), [((1, 2), [0, 1, 2]), ((2,), [0]), ((1,), [0])])
+def test_ordered_surplus_ends_with_its_first_unready_pod_last(sick: tuple[int, ...], left: list[int]) -> None:
+    """OrderedReady ends an unready pod only when it is the lowest unready one (updateStatefulSet).
+
+    So two unready surplus pods block each other, as they do in Kubernetes.
+    """
+    unready: list[str] = []
+    world = World(passes=lambda spec: spec.pod not in unready)
+    world.create(3, podManagementPolicy="OrderedReady", template=template(PROBE))
+    unready += [f"{NAME}-{ordinal}" for ordinal in sick]
+    world.advance(3)
+    world.scale(1)
+    world.advance(10)
+    assert world.ordinals() == left
+
+
 def test_pods_carry_the_recorded_labels_and_owner() -> None:
     """Names, labels, owner, hostname and subdomain are those of the recorded pods."""
     world = World()

@@ -282,6 +282,20 @@ def test_an_evicted_pod_keeps_its_status_and_loses_its_container() -> None:
     assert world.containers.running == {}
 
 
+def test_an_evicted_pod_does_not_come_back_from_its_crash_loop() -> None:
+    """The restart that was due is called off."""
+    world = World()
+    world.store.create("pods", bare_pod(f"{NAME}-0"))
+    world.settle()
+    for _ in range(2):
+        world.containers.running[KEY].exit(1)
+        world.settle()
+    world.store.update("pods", {**world.pod(0), "status": {"phase": "Failed"}}, subresource="status")
+    world.advance(1000)
+    assert world.containers.running == {}
+    assert world.pod(0)["status"] == {"phase": "Failed"}
+
+
 def test_an_unschedulable_pod_waits_without_a_node() -> None:
     """It stays Pending with PodScheduled False, and starts once the annotation is gone."""
     world = World()

@@ -67,32 +67,32 @@ class PodLife:
 
     def _end(self, grace_seconds: float) -> None:
         """End the container within the grace, which counts from the first request, and then the pod."""
-        grace = max(grace_seconds, self._node.rules.least_grace_seconds)
-        now = self._node.agenda.now()
         if self._told_at is not None:
             if self._last_call is not None:
-                self._call_last(self._told_at + grace - now)
+                self._call_last(self._told_at + grace_seconds)
             return
-        self._told_at = now
+        self._told_at = self._node.agenda.now()
+        until = self._told_at + grace_seconds
         self._run.halt()
         container = self._run.container
         if container is None:
             self._finish(None)
         elif self._pre_stop and grace_seconds:
-            container.execute(tuple(self._pre_stop), grace_seconds, lambda _: self._terminate(now + grace))
+            container.execute(tuple(self._pre_stop), grace_seconds, lambda _: self._terminate(until))
         else:
-            self._terminate(now + grace)
+            self._terminate(until)
 
     def _terminate(self, until: float) -> None:
-        """Ask the container to end; it has until then, but never less than the least grace."""
         if self._run.container is not None:
             self._run.container.terminate()
-            self._call_last(max(until - self._node.agenda.now(), self._node.rules.least_grace_seconds))
+            self._call_last(until)
 
-    def _call_last(self, seconds: float) -> None:
+    def _call_last(self, until: float) -> None:
+        """Kill the container at a time, but never sooner than after the least grace."""
         if self._last_call is not None:
             self._last_call.cancel()
-        self._last_call = self._node.agenda.later(max(0.0, seconds), self._kill)
+        left = until - self._node.agenda.now()
+        self._last_call = self._node.agenda.later(max(left, self._node.rules.least_grace_seconds), self._kill)
 
     def _kill(self) -> None:
         if self._run.container is not None:
