@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -94,16 +93,17 @@ def test_passwords_and_users() -> None:
 def test_nothing_is_left_behind() -> None:
     """No process and no folder, even of one that hangs."""
     server = RedisServer()
-    before = set(Path(tempfile.gettempdir()).glob("sandbox-redis-*"))
     server.start()
     pid, port = server.pid, server.port
-    (folder,) = set(Path(tempfile.gettempdir()).glob("sandbox-redis-*")) - before
+    with client(server.url) as connected:
+        folder = Path(connected.config_get("dir")["dir"])
+    assert folder.exists()
     server.suspend()
     server.stop()
     assert not runs(pid)
     assert not folder.exists()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", port))
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))
     server.stop()
 
 

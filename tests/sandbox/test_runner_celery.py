@@ -29,7 +29,7 @@ def send(url: str, numbers: range) -> None:
 
 
 @pytest.mark.parametrize("pool", ["prefork", "threads"])
-def test_a_worker_runs_tasks_and_ends_warmly(pool: str, tmp_path: Path) -> None:
+def test_a_worker_runs_tasks_and_ends_warmly(pool: str) -> None:
     """Three tasks run in a pod; scaled down to zero while the last one runs, it finishes that one."""
     arguments = ["-A", "tests.sandbox.celery_app", "worker", "-n", "celery@$(POD_NAME)", "-P", pool]
     arguments += ["-c", "2", "--without-gossip", "--without-mingle"]
@@ -41,7 +41,7 @@ def test_a_worker_runs_tasks_and_ends_warmly(pool: str, tmp_path: Path) -> None:
     }
     with RedisServer() as server, redis.Redis.from_url(server.url) as broker:
         send(server.url, range(3))
-        with Live(tmp_path, folder=ROOT) as live:
+        with Live(work_folder=ROOT) as live:
             secret = {"connection": base64.b64encode(server.url.encode()).decode()}
             live.store.create(
                 "secrets", {"metadata": {"name": "broker", "namespace": NAMESPACE}, "data": secret}
@@ -50,16 +50,16 @@ def test_a_worker_runs_tasks_and_ends_warmly(pool: str, tmp_path: Path) -> None:
                 "statefulsets.apps",
                 statefulset(1, template=template(worker, terminationGracePeriodSeconds=60)),
             )
-            live.until(lambda: broker.llen("started") == 2, f"two tasks at once; it said {live.log()}")
-            assert "celery@worker-0" in live.log()
+            live.expect(lambda: broker.llen("started") == 2, f"two tasks at once; it said {live.said()}")
+            assert "celery@worker-0" in live.said()
             broker.rpush("go", "first", "second")
-            live.until(lambda: broker.llen("done") == 2 and broker.llen("started") == 3, "the third task")
-            (session,) = live.containers.running
+            live.expect(lambda: broker.llen("done") == 2 and broker.llen("started") == 3, "the third task")
+            sessions = live.sessions
             live.scale(0)
-            live.until(lambda: "Warm shutdown" in live.log(), "the warm shutdown")
+            live.expect(lambda: "Warm shutdown" in live.said(), "the warm shutdown")
             broker.rpush("go", "third")
-            live.until(lambda: live.runner.endings, "the end of the worker")
+            live.expect(lambda: live.runner.endings, "the end of the worker")
             (ending,) = live.runner.endings
             assert (ending.exit_code, ending.killed) == (0, False)
             assert sorted(int(number) for number in broker.lrange("done", 0, -1)) == [0, 1, 2]
-            assert members(session) == []
+            assert not any(members(session) for session in sessions)

@@ -16,9 +16,10 @@ import pytest
 from autoscaler.sandbox.agenda import Backoff
 from autoscaler.sandbox.kubelet.node import Rules
 from autoscaler.sandbox.sessions import members
-from tests.sandbox.live import PATIENCE_SECONDS, Live
+from tests.sandbox.live import Live
 from tests.sandbox.world import bare_pod
 
+PATIENCE_SECONDS = 30.0
 QUICK = Rules(restarts=Backoff(0.02, 60.0), least_grace_seconds=0.2, config_retry_seconds=0.05)
 SLEEP = "import time; print('up'); time.sleep(600)"
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up'); time.sleep(600)"
@@ -69,7 +70,7 @@ def wait_for(holds: Callable[[], object], what: str) -> None:
     raise AssertionError(f"waited in vain for {what}")
 
 
-def test_a_pod_is_a_process_with_its_environment(tmp_path: Path) -> None:
+def test_a_pod_is_a_process_with_its_environment() -> None:
     """It has the variables of its template, its name, and the scripts of this Python in its PATH."""
     script = (
         "import os, shutil, time\n"
@@ -80,52 +81,52 @@ def test_a_pod_is_a_process_with_its_environment(tmp_path: Path) -> None:
     )
     os.environ["SECRET_OF_THE_PARENT"] = "x"
     try:
-        with Live(tmp_path) as live:
+        with Live() as live:
             live.run(script, container={"env": [{"name": "GREETING", "value": "hello $(POD_NAME)"}]})
-            live.until(lambda: "[]" in live.log(), "the pod's words")
-            assert live.log().splitlines()[0] == "worker-0 worker-0 hello worker-0"
-            assert f"celery at {Path(sys.executable).parent / 'celery'}" in live.log()
+            live.expect(lambda: "[]" in live.said(), "the pod's words")
+            assert live.said().splitlines()[0] == "worker-0 worker-0 hello worker-0"
+            assert f"celery at {Path(sys.executable).parent / 'celery'}" in live.said()
     finally:
         del os.environ["SECRET_OF_THE_PARENT"]
 
 
-def test_a_pod_ends_within_its_grace(tmp_path: Path) -> None:
+def test_a_pod_ends_within_its_grace() -> None:
     """SIGTERM reaches its process, which ends by itself with 0."""
-    with Live(tmp_path, rules=QUICK) as live:
+    with Live(rules=QUICK) as live:
         live.run(POLITE, replicas=2)
-        live.until(lambda: live.log(0) and live.log(1), "two pods")
+        live.expect(lambda: live.said(0) and live.said(1), "two pods")
         live.scale(0)
-        live.until(lambda: len(live.runner.endings) == 2, "their ends")
+        live.expect(lambda: len(live.runner.endings) == 2, "their ends")
         assert {(ending.exit_code, ending.killed) for ending in live.runner.endings} == {(0, False)}
-        assert live.log(0) == live.log(1) == "up\nbye\n"
-        live.until(lambda: not live.store.list("pods")[0], "their removal")
+        assert live.said(0) == live.said(1) == "up\nbye\n"
+        live.expect(lambda: not live.store.list("pods")[0], "their removal")
 
 
-def test_a_pod_that_ignores_the_signal_is_killed(tmp_path: Path) -> None:
+def test_a_pod_that_ignores_the_signal_is_killed() -> None:
     """After its grace comes SIGKILL: exit code 137, noted as killed."""
-    with Live(tmp_path, rules=QUICK) as live:
+    with Live(rules=QUICK) as live:
         live.run(STUBBORN, terminationGracePeriodSeconds=1)
-        live.until(lambda: "up" in live.log(), "the pod")
+        live.expect(lambda: "up" in live.said(), "the pod")
         live.scale(0)
-        live.until(lambda: live.runner.endings, "its end")
+        live.expect(lambda: live.runner.endings, "its end")
         (ending,) = live.runner.endings
         assert (ending.exit_code, ending.killed) == (137, True)
         assert ending.ending_seconds >= 1
 
 
-def test_a_later_deletion_may_shorten_the_grace(tmp_path: Path) -> None:
+def test_a_later_deletion_may_shorten_the_grace() -> None:
     """Removed by force while it ends: what is left of the grace is the least one."""
-    with Live(tmp_path, rules=QUICK) as live:
+    with Live(rules=QUICK) as live:
         live.run(STUBBORN, terminationGracePeriodSeconds=600)
-        live.until(lambda: "up" in live.log(), "the pod")
+        live.expect(lambda: "up" in live.said(), "the pod")
         live.scale(0)
-        live.until(lambda: "deletionTimestamp" in live.store.list("pods")[0][0]["metadata"], "its mark")
+        live.expect(lambda: "deletionTimestamp" in live.store.list("pods")[0][0]["metadata"], "its mark")
         live.store.delete("pods", "test", "worker-0", grace_seconds=0)
-        live.until(lambda: live.runner.endings, "its end")
+        live.expect(lambda: live.runner.endings, "its end")
         assert live.runner.endings[0].killed
 
 
-def test_the_signal_goes_to_the_first_process_alone(tmp_path: Path) -> None:
+def test_the_signal_goes_to_the_first_process_alone() -> None:
     """As in a container: its children hear nothing until it ends, and then end with it."""
     script = (
         "import os, signal, subprocess, sys\n"
@@ -136,14 +137,14 @@ def test_the_signal_goes_to_the_first_process_alone(tmp_path: Path) -> None:
         "print('child', child.pid)\n"
         "child.wait()"
     )
-    with Live(tmp_path, rules=QUICK) as live:
+    with Live(rules=QUICK) as live:
         live.run(script)
-        live.until(lambda: "ready" in live.log() and "child" in live.log(), "both processes")
-        (child,) = numbers(live.log())
+        live.expect(lambda: "ready" in live.said() and "child" in live.said(), "both processes")
+        (child,) = numbers(live.said())
         live.scale(0)
-        live.until(lambda: live.runner.endings, "the end")
+        live.expect(lambda: live.runner.endings, "the end")
         assert live.runner.endings[0].exit_code == 7
-        assert "told" not in live.log()
+        assert "told" not in live.said()
         assert not runs(child)
 
 
@@ -159,11 +160,11 @@ def test_a_hook_runs_before_the_signal(tmp_path: Path) -> None:
         "print('up')\n"
         "time.sleep(600)"
     )
-    with Live(tmp_path, rules=QUICK) as live:
+    with Live(rules=QUICK) as live:
         live.run(script, container={"lifecycle": {"preStop": hook}})
-        live.until(lambda: "up" in live.log(), "the pod")
+        live.expect(lambda: "up" in live.said(), "the pod")
         live.scale(0)
-        live.until(lambda: live.runner.endings, "its end")
+        live.expect(lambda: live.runner.endings, "its end")
         assert told.read_text() == "hook term"
 
 
@@ -179,32 +180,32 @@ def test_a_probe_is_a_command_in_the_pod(tmp_path: Path) -> None:
         "periodSeconds": 0.05,
         "timeoutSeconds": 0.5,
     }
-    with Live(tmp_path, rules=QUICK) as live:
+    with Live(rules=QUICK) as live:
         live.run(SLEEP, container={"readinessProbe": probe})
-        live.until(lambda: live.container_status().get("started"), "the start")
+        live.expect(lambda: live.container_status().get("started"), "the start")
         assert live.ready() == 0
         flag.touch()
-        live.until(lambda: live.ready() == 1, "readiness")
+        live.expect(lambda: live.ready() == 1, "readiness")
 
 
-def test_a_probe_that_cannot_run_fails(tmp_path: Path) -> None:
+def test_a_probe_that_cannot_run_fails() -> None:
     """A command that does not exist is a failed probe, not a broken kubelet."""
     probe = {"exec": {"command": ["/no/such/check"]}, "periodSeconds": 0.05}
-    with Live(tmp_path, rules=QUICK) as live:
+    with Live(rules=QUICK) as live:
         live.run(SLEEP, container={"readinessProbe": probe})
-        live.until(lambda: "up" in live.log(), "the pod")
+        live.expect(lambda: "up" in live.said(), "the pod")
         assert live.ready() == 0
         live.scale(0)
-        live.until(lambda: live.runner.endings, "its end")
+        live.expect(lambda: live.runner.endings, "its end")
 
 
-def test_a_crashing_process_is_restarted(tmp_path: Path) -> None:
+def test_a_crashing_process_is_restarted() -> None:
     """Its restarts are counted, its output goes on in the same file."""
-    with Live(tmp_path, rules=QUICK) as live:
+    with Live(rules=QUICK) as live:
         live.run("import sys; print('up'); sys.exit(3)")
-        live.until(lambda: live.container_status().get("restartCount", 0) >= 2, "two restarts")
+        live.expect(lambda: live.container_status().get("restartCount", 0) >= 2, "two restarts")
         assert live.container_status()["lastState"]["terminated"]["exitCode"] == 3
-        assert live.log().count("up") >= 2
+        assert live.said().count("up") >= 2
 
 
 @pytest.mark.parametrize(
@@ -214,11 +215,11 @@ def test_a_crashing_process_is_restarted(tmp_path: Path) -> None:
         ({"command": []}, "no command specified"),
     ],
 )
-def test_what_cannot_be_started_is_told(container: dict[str, object], message: str, tmp_path: Path) -> None:
+def test_what_cannot_be_started_is_told(container: dict[str, object], message: str) -> None:
     """StartError with exit code 128, and then the usual restarts."""
-    with Live(tmp_path) as live:
+    with Live() as live:
         live.run(SLEEP, container=container)
-        live.until(
+        live.expect(
             lambda: (
                 live.container_status().get("state", {}).get("waiting", {}).get("reason")
                 == "CrashLoopBackOff"
@@ -230,14 +231,14 @@ def test_what_cannot_be_started_is_told(container: dict[str, object], message: s
         assert message in last["message"]
 
 
-def test_a_stop_leaves_no_process(tmp_path: Path) -> None:
+def test_a_stop_leaves_no_process() -> None:
     """Whatever a pod has started ends with it, in a group of its own or not, stubborn or not."""
-    with Live(tmp_path, rules=QUICK) as live:
+    with Live(rules=QUICK) as live:
         live.run(FAMILY)
         live.store.create("pods", bare_pod("stubborn", {"command": [sys.executable, "-u", "-c", STUBBORN]}))
-        live.until(lambda: "me" in live.log(), "the family")
-        live.until(lambda: "up" in live.containers.log("test", "stubborn"), "the stubborn one")
-        pids = numbers(live.log())
+        live.expect(lambda: "me" in live.said(), "the family")
+        live.expect(lambda: "up" in live.log("test", "stubborn"), "the stubborn one")
+        pids = numbers(live.said())
         assert len(pids) == 3
         assert all(runs(pid) for pid in pids)
         me = pids[2]
@@ -247,33 +248,35 @@ def test_a_stop_leaves_no_process(tmp_path: Path) -> None:
 
 
 SANDBOX = """
-import sys, time
-from pathlib import Path
+import time
 from tests.sandbox.live import Live
 
-with Live(Path(sys.argv[1])) as live:
+with Live() as live:
     live.run({family!r})
-    live.until(lambda: "me" in live.log(), "the family")
-    print(live.log(), flush=True)
+    live.expect(lambda: "me" in live.said(), "the family")
+    print(live.folder, live.said(), flush=True)
     time.sleep(600)
 """
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_no_worker_outlives_a_sandbox_that_dies(number: signal.Signals, tmp_path: Path) -> None:
+def test_no_worker_outlives_a_sandbox_that_dies(number: signal.Signals) -> None:
     """However the sandbox's process ends, its pods end, with all that they have started."""
     script = SANDBOX.format(family=FAMILY)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen(
-        [sys.executable, "-c", script, str(tmp_path)],
+        [sys.executable, "-c", script],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     ) as sandbox:
         assert sandbox.stdout is not None
-        pids: list[int] = []
+        first = sandbox.stdout.readline().decode()
+        folder, pids = Path(first.split()[0]), numbers(first)
         while len(pids) < 3:
             pids += numbers(sandbox.stdout.readline().decode())
+        assert folder.exists()
         assert all(runs(pid) for pid in pids)
         sandbox.send_signal(number)
     wait_for(lambda: not any(runs(pid) for pid in pids), "the end of the pods")
+    wait_for(lambda: not folder.exists(), "the end of their folder")

@@ -65,10 +65,10 @@ class ProcessContainers:
         with self._lock:
             return tuple(sorted(session.pid for session in self._sessions))
 
-    def log(self, namespace: str, pod: str) -> str:
-        """Return what the last pod of this name has written, empty before it has run."""
+    def log(self, namespace: str, pod: str) -> bytes | None:
+        """Return what the last pod of this name has written, None before one has run."""
         path = self._latest.get((namespace, pod))
-        return path.read_text(errors="replace") if path is not None and path.exists() else ""
+        return path.read_bytes() if path is not None and path.exists() else None
 
     def execute(
         self, spec: ContainerSpec, command: Sequence[str], seconds: float, done: Callable[[bool], None]
