@@ -342,3 +342,43 @@ def test_pods_are_deleted_highest_first() -> None:
     world.advance(5)
     gone = [change.object["metadata"]["name"] for change in world.changes if change.type == DELETED]
     assert sorted(gone) == [f"{NAME}-1", f"{NAME}-2", f"{NAME}-3"]
+
+
+def test_parts_that_start_late_take_in_what_is_there() -> None:
+    """Sets and pods that are older than the controllers are looked at all the same."""
+    world = World()
+    world.stop()
+    world.create(1)
+    world.store.create("pods", bare_pod("alone"))
+    world.advance(100)
+    assert names(world.pods()) == ["alone"]
+    world.start()
+    world.settle()
+    assert names(world.pods()) == ["alone", f"{NAME}-0"]
+    assert {pod["status"]["phase"] for pod in world.pods()} == {"Running"}
+
+
+def test_a_set_that_is_being_deleted_makes_no_more_pods() -> None:
+    """While a finalizer holds it, it only reports."""
+    world = World()
+    made = statefulset(2)
+    made["metadata"]["finalizers"] = ["example.org/hold"]
+    world.store.create("statefulsets.apps", made)
+    world.settle()
+    world.store.delete("statefulsets.apps", NAMESPACE, NAME)
+    world.delete_pod(0)
+    assert world.ordinals() == [1]
+    assert world.set()["status"]["replicas"] == 1
+
+
+def test_an_event_that_has_gone_is_written_anew() -> None:
+    """Events do not last: after one was removed the next occurrence starts a new one."""
+    world = World()
+    world.create(1)
+    world.scale(0)
+    (event,) = world.events("SuccessfulCreate")
+    world.store.delete("events", NAMESPACE, event["metadata"]["name"])
+    world.scale(1)
+    (again,) = world.events("SuccessfulCreate")
+    assert again["count"] == 1
+    assert again["metadata"]["uid"] != event["metadata"]["uid"]
