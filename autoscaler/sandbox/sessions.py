@@ -6,7 +6,8 @@ to clean up, a small process beside it, the warden, notices that by the end of a
 sessions that are left. (A parent-death signal would reach the first process of a session alone, and
 already when the thread that started it ends.)
 
-This file is also the warden's program, run without the package: standard library only.
+It looks into /proc, so it is for Linux. This file is also the warden's program, run without the
+package: standard library only.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _ROUNDS, _PAUSE_SECONDS = 200, 0.01
 
 
 def members(session: int) -> list[int]:
-    """Return the processes of a session that still run (Linux only: elsewhere an empty list)."""
+    """Return the processes of a session that still run."""
     found = []
     for entry in _PROC.glob("[0-9]*/stat"):
         try:

@@ -64,12 +64,20 @@ class Client:
         self, path: str, *, accept: str = "application/json", **params: Any
     ) -> Iterator[Iterator[JSON]]:
         """Open a watch and hand out its events, which end when the server ends it."""
+        with self.stream(path, accept=accept, **params) as response:
+            yield (json.loads(line) for line in response)
+
+    @contextlib.contextmanager
+    def stream(
+        self, path: str, *, accept: str = "application/json", **params: Any
+    ) -> Iterator[http.client.HTTPResponse]:
+        """Open a watch and hand out the response as it is."""
         with contextlib.closing(self._connection()) as connection:
             self._send(connection, "GET", path, {"watch": "1", **params}, None, None, accept)
             response = connection.getresponse()
             assert response.status == 200, response.read()
             with response:
-                yield (json.loads(line) for line in response)
+                yield response
 
     def events(self, path: str, **params: Any) -> list[JSON]:
         """Return everything that a watch sends until the server ends it."""

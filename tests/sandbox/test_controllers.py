@@ -10,7 +10,7 @@ import pytest
 from autoscaler.sandbox.controllers.revisions import revision_name
 from autoscaler.sandbox.event_log import DELETED, MODIFIED
 from autoscaler.sandbox.kubelet.containers import ContainerSpec
-from tests.sandbox.world import NAME, NAMESPACE, World, bare_pod, names, statefulset, template
+from tests.sandbox.world import NAME, NAMESPACE, World, template
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 PROBE = {"readinessProbe": {"exec": {"command": ["ready"]}, "periodSeconds": 1}}
@@ -246,44 +246,6 @@ def test_successes_are_told_as_events() -> None:
     assert {event["involvedObject"]["uid"] for event in created + deleted} == {world.set()["metadata"]["uid"]}
 
 
-def test_a_deleted_set_takes_its_pods_with_it() -> None:
-    """In the background, with their grace."""
-    world = World(ending_seconds=5)
-    world.create(3)
-    world.store.delete("statefulsets.apps", NAMESPACE, NAME)
-    world.settle()
-    assert world.ordinals(terminating=True) == [0, 1, 2]
-    world.advance(5)
-    assert world.pods() == []
-    assert world.store.list("controllerrevisions.apps")[0] == []
-
-
-def test_orphaned_pods_stay_and_are_adopted_by_the_next_set() -> None:
-    """After a deletion that orphans, the pods run on and belong to the next set of that name."""
-    world = World()
-    world.create(2)
-    before = [pod["metadata"]["uid"] for pod in world.pods()]
-    world.store.delete("statefulsets.apps", NAMESPACE, NAME, propagation="Orphan")
-    world.settle()
-    assert not any(pod["metadata"].get("ownerReferences") for pod in world.pods())
-    world.create(2)
-    assert [pod["metadata"]["uid"] for pod in world.pods()] == before
-    owners = {pod["metadata"]["ownerReferences"][0]["uid"] for pod in world.pods()}
-    assert owners == {world.set()["metadata"]["uid"]}
-
-
-def test_pods_of_another_owner_are_left_alone() -> None:
-    """A pod that matches the selector but belongs to somebody else is neither counted nor deleted."""
-    world = World()
-    world.create(1)
-    owner = {"apiVersion": "batch/v1", "kind": "Job", "name": "other", "uid": "other", "controller": True}
-    other = bare_pod(f"{NAME}-7")
-    other["metadata"]["ownerReferences"] = [owner]
-    world.store.create("pods", other)
-    world.scale(0)
-    assert names(world.pods()) == [f"{NAME}-7"]
-
-
 def test_nothing_happens_when_nothing_happens() -> None:
     """A set at rest is not looked at: nothing is due, for ever, and a status is not written twice."""
     world = World()
@@ -312,19 +274,6 @@ def test_a_foreign_write_between_look_and_report_is_not_lost() -> None:
     assert world.set()["status"]["readyReplicas"] == 2
 
 
-def test_other_sets_do_not_share_pods() -> None:
-    """Two sets with one selector keep to the pods of their own names."""
-    world = World()
-    world.create(2)
-    other = statefulset(1)
-    other["metadata"]["name"] = f"{NAME}-extra"
-    world.store.create("statefulsets.apps", other)
-    world.settle()
-    assert names(world.pods()) == [f"{NAME}-0", f"{NAME}-1", f"{NAME}-extra-0"]
-    world.scale(0)
-    assert names(world.pods()) == [f"{NAME}-extra-0"]
-
-
 def test_pods_are_deleted_highest_first() -> None:
     """The surplus is told to end from the top, Parallel or not."""
     world = World(ending_seconds=5)
@@ -342,3 +291,16 @@ def test_pods_are_deleted_highest_first() -> None:
     world.advance(5)
     gone = [change.object["metadata"]["name"] for change in world.changes if change.type == DELETED]
     assert sorted(gone) == [f"{NAME}-1", f"{NAME}-2", f"{NAME}-3"]
+
+
+def test_an_event_that_has_gone_is_written_anew() -> None:
+    """Events do not last: after one was removed the next occurrence starts a new one."""
+    world = World()
+    world.create(1)
+    world.scale(0)
+    (event,) = world.events("SuccessfulCreate")
+    world.store.delete("events", NAMESPACE, event["metadata"]["name"])
+    world.scale(1)
+    (again,) = world.events("SuccessfulCreate")
+    assert again["count"] == 1
+    assert again["metadata"]["uid"] != event["metadata"]["uid"]

@@ -154,3 +154,18 @@ def test_a_key_that_fails_comes_back_later_and_sooner_when_it_is_added() -> None
     seconds[0] = 15.0
     agenda.run_due()
     assert looks[6:] == [15.0]
+
+
+def test_a_sooner_time_takes_the_place_of_a_later_one() -> None:
+    """A key that is to be looked at later is looked at once, at the soonest time that was asked for."""
+    seconds = [0.0]
+    agenda = Agenda(lambda: seconds[0])
+    looks: list[float] = []
+    queue: WorkQueue[str] = WorkQueue(agenda, lambda _: looks.append(seconds[0]), Backoff(1.0, 4.0))
+    queue.add_after("a", 5)
+    queue.add_after("a", 2)
+    queue.add_after("a", 9)
+    for second in range(12):
+        seconds[0] = float(second)
+        agenda.run_due()
+    assert looks == [2.0]

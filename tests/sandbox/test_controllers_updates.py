@@ -136,7 +136,7 @@ def test_scaling_during_an_update_makes_new_pods() -> None:
 
 
 def test_going_back_uses_the_old_revision_again() -> None:
-    """The old template has its old name, and no third revision is kept."""
+    """The old template has its old name, no third revision is kept, and it counts as the latest."""
     world = World()
     world.create(1)
     old, _ = revisions(world)
@@ -144,8 +144,19 @@ def test_going_back_uses_the_old_revision_again() -> None:
     world.change(template=template())
     assert revisions(world) == (old, old)
     kept, _ = world.store.list("controllerrevisions.apps", NAMESPACE)
+    assert [item["revision"] for item in kept if item["metadata"]["name"] == old] == [3]
     assert len(kept) == 2
     assert images(world) == ["celery"]
+
+
+def test_a_revision_is_the_patch_that_brings_its_template_back() -> None:
+    """As kubectl's rollout undo expects it: the template replaces whatever stands there."""
+    world = World()
+    world.create(1)
+    (kept,) = world.store.list("controllerrevisions.apps", NAMESPACE)[0]
+    made = world.set()
+    assert kept["data"] == {"spec": {"template": {**made["spec"]["template"], "$patch": "replace"}}}
+    assert kept["metadata"]["ownerReferences"][0]["uid"] == made["metadata"]["uid"]
 
 
 def test_an_ordered_update_does_not_start_before_all_pods_are_there() -> None:

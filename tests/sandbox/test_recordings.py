@@ -103,7 +103,7 @@ def test_watch_follows_as_recorded(store: Store, client: Client) -> None:
     """Every change comes in order, with its owners, and bookmarks come before the server ends it."""
     loaded(STATEFUL_SETS, 22)(store)
     wanted = recording(23).response["events"]
-    params = recording(23).request["params"] | {"timeoutSeconds": "3"}
+    params = recording(23).request["params"] | {"timeoutSeconds": "2.5"}
     with client.watch(SETS, **params) as events:
         for event in wanted:
             _repeat(store, client, event)
@@ -141,7 +141,7 @@ def test_watch_begins_as_recorded(store: Store, server: ApiServer, client: Clien
     namespaces(store)
     store.load(STATEFUL_SETS, recording(25).response["events"][0]["object"])
     server.compact()
-    params = recording(number).request["params"] | {"timeoutSeconds": "1"}
+    params = recording(number).request["params"] | {"timeoutSeconds": "0.1"}
     found = client.events(SETS, **params)
     wanted = recording(number).response["events"]
     assert list(differences(found[: len(wanted)], wanted)) == []

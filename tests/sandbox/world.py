@@ -49,8 +49,17 @@ class World:
             StatefulSetController(self.store, self.agenda, self.clock),
             self.runner,
         )
+        self.start()
+
+    def start(self) -> None:
+        """Start the controllers and the nodes."""
         for part in self.parts:
             part.start()
+
+    def stop(self) -> None:
+        """Stop them."""
+        for part in self.parts:
+            part.stop()
 
     def clock(self) -> datetime:
         """Return the time in UTC."""

@@ -87,9 +87,9 @@ def _route(group: str, version: str, namespace: str | None, rest: list[str]) -> 
 def verb_of(method: str, route: Route, params: Mapping[str, str]) -> str:
     """Return the verb that rules speak of, "" where a method means nothing there."""
     if method == "GET":
-        if route.name:
-            return "get"
-        return "watch" if params.get("watch") in _TRUE else "list"
+        if params.get("watch") in _TRUE and not route.subresource:
+            return "watch"
+        return "get" if route.name else "list"
     if method == "DELETE":
         return "delete" if route.name else "deletecollection"
     if method == "POST":

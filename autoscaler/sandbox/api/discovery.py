@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from autoscaler.sandbox.api.calls import Answer
+from autoscaler.sandbox.api.openapi import openapi_documents
 from autoscaler.sandbox.objects.kinds import KINDS, Kind
 from autoscaler.sandbox.objects.values import JSON
 
@@ -40,7 +41,7 @@ def discover(path: str) -> Answer | None:
 @cache
 def _documents() -> dict[str, JSON]:
     groups = [_group(group) for group in _GROUPS]
-    found: dict[str, JSON] = {
+    found: dict[str, JSON] = openapi_documents() | {
         "/version": dict(_VERSION),
         "/api": {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []},
         "/apis": {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups},

@@ -35,11 +35,15 @@ class Revision:
 
 def revision_name(set_name: str, template: JSON, collisions: int = 0) -> str:
     """Return the name that Kubernetes gives to a (defaulted) pod template of a set."""
-    patch = {"spec": {"template": {**template, "$patch": "replace"}}}
-    data = json.dumps(patch, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    data = json.dumps(_patch(template), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     for character, escaped in _GO_ESCAPES.items():
         data = data.replace(character, escaped)
     return f"{set_name}-{_hashed(f'{data}{collisions}')}"
+
+
+def _patch(template: JSON) -> JSON:
+    """Return what is kept of a template: the strategic merge patch that brings it back."""
+    return {"spec": {"template": {**template, "$patch": "replace"}}}
 
 
 @lru_cache(maxsize=4096)
@@ -61,11 +65,11 @@ class Revisions:
 
         They are the same until the template changes, and again when the update is complete.
         """
-        template = statefulset["spec"]["template"]
+        template, status = statefulset["spec"]["template"], statefulset.get("status", {})
         update = Revision(revision_name(statefulset["metadata"]["name"], template), template)
-        if self._kept(statefulset, update.name) is None:
-            self._keep(statefulset, update)
-        current = self._kept(statefulset, statefulset.get("status", {}).get("currentRevision", update.name))
+        if status.get("updateRevision") != update.name:
+            self._promote(statefulset, update)
+        current = self._kept(statefulset, status.get("currentRevision", update.name))
         return current or update, update
 
     def _kept(self, statefulset: JSON, name: str) -> Revision | None:
@@ -75,22 +79,41 @@ class Revisions:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
             return None
-        return Revision(name, kept["data"]["spec"]["template"])
+        template = {key: value for key, value in kept["data"]["spec"]["template"].items() if key != "$patch"}
+        return Revision(name, template)
 
-    def _keep(self, statefulset: JSON, revision: Revision) -> None:
-        metadata = statefulset["metadata"]
-        earlier, _ = self._store.list(RESOURCE, metadata["namespace"])
-        number = max((item["revision"] for item in earlier if owned_by(item, metadata["uid"])), default=0)
+    def _promote(self, statefulset: JSON, revision: Revision) -> None:
+        """Make a revision the set's latest, which it may have been before."""
+        namespace, uid = statefulset["metadata"]["namespace"], statefulset["metadata"]["uid"]
+        others = [
+            item["revision"]
+            for item in self._store.list(RESOURCE, namespace)[0]
+            if owned_by(item, uid) and item["metadata"]["name"] != revision.name
+        ]
+        number, owners = max(others, default=0) + 1, [owner_reference(statefulset)]
+
+        def promoted(kept: JSON) -> JSON:
+            return {
+                **kept,
+                "metadata": {**kept["metadata"], "ownerReferences": owners},
+                "revision": max(kept["revision"], number),
+            }
+
+        if self._kept(statefulset, revision.name) is not None:
+            self._store.modify(RESOURCE, namespace, revision.name, promoted, manager=MANAGER)
+            return
+        labels = dict(revision.template.get("metadata", {}).get("labels", {}))
+        metadata = {
+            "name": revision.name,
+            "namespace": namespace,
+            "labels": labels,
+            "ownerReferences": owners,
+        }
         body = {
             "apiVersion": "apps/v1",
             "kind": "ControllerRevision",
-            "metadata": {
-                "name": revision.name,
-                "namespace": metadata["namespace"],
-                "labels": dict(revision.template.get("metadata", {}).get("labels", {})),
-                "ownerReferences": [owner_reference(statefulset)],
-            },
-            "data": {"spec": {"template": revision.template}},
-            "revision": number + 1,
+            "metadata": metadata,
+            "data": _patch(revision.template),
+            "revision": number,
         }
         self._store.create(RESOURCE, body, manager=MANAGER)
