@@ -87,6 +87,11 @@ class RedisAddress:
     def _netloc(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
+    @property
+    def server(self) -> str:
+        """What all databases and credentials of one server have in common."""
+        return self.path or self._netloc
+
     def url(self) -> str:
         """Return the URL for kombu, credentials included and TLS options left out: never show it."""
         user = "" if self.username is None else quote(self.username, safe="")

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from redis import exceptions
 
 REJECTIONS = (exceptions.AuthenticationError, exceptions.AuthorizationError)
+OF_THE_URL = (ssl.SSLError, FileNotFoundError, PermissionError)
 OF_THE_SYSTEM: tuple[tuple[tuple[type[OSError], ...], str], ...] = (
     ((ConnectionRefusedError,), "refused the connection"),
     ((ConnectionResetError, ConnectionAbortedError, BrokenPipeError), "closed the connection"),
@@ -28,10 +29,15 @@ OF_REDIS: tuple[tuple[type[exceptions.RedisError], str], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why nothing could be read; `detail` continues a sentence that begins with the broker's name."""
+    """Why nothing could be read; `detail` continues a sentence that begins with the broker's name.
+
+    `of_server` tells a server that does not answer anybody from one that answered, or was not
+    reached for: those who come with other credentials may fare better.
+    """
 
     detail: str
     rejected_credentials: bool = False
+    of_server: bool = True
 
 
 def failure_of(error: BaseException, timeout_seconds: float, asked_for: str) -> Failure:
@@ -41,13 +47,13 @@ def failure_of(error: BaseException, timeout_seconds: float, asked_for: str) -> 
     """
     known, beneath = _redis_error_in(error), _system_error_in(error)
     if isinstance(known, REJECTIONS):
-        return Failure("rejected the credentials", rejected_credentials=True)
+        return Failure("rejected the credentials", rejected_credentials=True, of_server=False)
     if isinstance(known, exceptions.TimeoutError) or isinstance(beneath, TimeoutError):
         return Failure(f"did not answer within {timeout_seconds:g} s")
     if isinstance(known, exceptions.ResponseError):
-        return Failure(refusal_of(known, asked_for))
+        return Failure(refusal_of(known, asked_for), of_server=False)
     if beneath is not None:
-        return Failure(_of_system(beneath))
+        return Failure(_of_system(beneath), of_server=not isinstance(beneath, OF_THE_URL))
     sentences = (sentence for kind, sentence in OF_REDIS if isinstance(known, kind))
     return Failure(next(sentences, "does not answer as Redis does"))
 

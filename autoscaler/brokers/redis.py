@@ -21,7 +21,7 @@ from typing import cast
 import redis
 
 from autoscaler.brokers.address import RedisAddress
-from autoscaler.brokers.breaker import Breaker
+from autoscaler.brokers.breaker import Breaker, Circuit, refusal
 from autoscaler.brokers.connection import Budget, Line
 from autoscaler.brokers.failures import Failure, code_of, failure_of, refusal_of
 from autoscaler.brokers.names import Names
@@ -44,19 +44,27 @@ class _Known:
 class RedisReader:
     """Reads queues from one Redis address. `clock` returns monotonic seconds.
 
+    `server` is the circuit that all readers of one server share, so that it is found hanging once and
+    not once for each of them. What concerns these credentials alone has a breaker of its own.
+
     A read takes at most the smallest `timeout_seconds` among its queries for connecting, greeting
     and all answers together, give or take a twentieth. The one step that cannot be bounded is the
     second look-up of a host's name by redis-py, which follows at once upon a successful first one.
     """
 
     def __init__(
-        self, address: RedisAddress, clock: Callable[[], float] = time.monotonic, names: Names | None = None
+        self,
+        address: RedisAddress,
+        clock: Callable[[], float] = time.monotonic,
+        names: Names | None = None,
+        server: Circuit | None = None,
     ) -> None:
         self.address = address
         self._source = str(address)
         self._clock = clock
         self._budget = Budget(clock)
         self._line = Line(address, self._budget, names or Names())
+        self._server = server or Circuit()
         self._breaker = Breaker()
         self._failure: Failure | None = None
         self._plan = plan(())
@@ -97,17 +105,33 @@ class RedisReader:
         if self._closed:
             return self._remembered(queries, "is not being read any more")
         if self._failure is not None and not self._breaker.admits(now):
-            wait = self._breaker.wait_seconds(now)
-            return self._remembered(queries, f"{self._failure.detail}; next try in {wait:.0f} s")
+            return self._remembered(queries, refusal(self._breaker, self._failure.detail, now))
         self._prepare(queries, now)
+        if not self._server.admit(now):
+            return self._remembered(queries, self._server.refusal(now))
+        self._budget.start(min(query.broker.timeout_seconds for query in queries))
         try:
-            answers = self._ask(min(query.broker.timeout_seconds for query in queries))
+            answers = self._line.ask(self._packed, len(self._plan.commands))
         except (redis.RedisError, OSError) as error:
-            self._failure = failure_of(error, self._budget.seconds, "SELECT")
-            self._breaker = self._breaker.failed(self._clock())
-            return self._remembered(queries, self._failure.detail)
+            failure = failure_of(error, self._budget.seconds, "SELECT")
+            self._fail(failure)
+            return self._remembered(queries, failure.detail)
+        except BaseException:
+            self._fail(Failure("could not be read", of_server=False))
+            raise
         self._failure, self._breaker = None, self._breaker.succeeded()
+        self._server.succeeded()
         return self._readings(answers)
+
+    def _fail(self, failure: Failure) -> None:
+        now = self._clock()
+        self._failure = failure
+        if failure.of_server:
+            self._server.failed(now, failure.detail)
+            self._breaker = self._breaker.succeeded()
+        else:
+            self._server.succeeded()
+            self._breaker = self._breaker.failed(now)
 
     def _prepare(self, queries: Sequence[DepthQuery], now: float) -> None:
         """Have the plan for these queries, which seldom change from one read to the next."""
@@ -121,11 +145,6 @@ class RedisReader:
             for target, known in self._known.items()
             if target in asked or now - known.at < REMEMBERED_SECONDS
         }
-
-    def _ask(self, timeout_seconds: float) -> list[object]:
-        self._breaker = self._breaker.tried()
-        self._budget.start(timeout_seconds)
-        return self._line.ask(self._packed, len(self._plan.commands))
 
     def _readings(self, answers: list[object]) -> Sequence[Reading[QueueDepth]]:
         now = self._clock()

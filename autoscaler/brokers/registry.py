@@ -3,7 +3,7 @@
 A thousand targets may share one broker, or have one each, and passwords change while the daemon
 runs. Readers are kept by the whole identity that a URL stands for, so that targets share a
 connection exactly when they could have made the same one, and those that nobody asks for any more
-are closed.
+are closed. All readers of one server share what is known of its health.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Protocol
+from weakref import WeakValueDictionary
 
 from autoscaler.brokers.address import Address, RedisAddress, parse
+from autoscaler.brokers.breaker import Circuit
 from autoscaler.brokers.names import Names
 from autoscaler.brokers.redis import RedisReader
 from autoscaler.config.model import BrokerSettings
@@ -33,9 +35,8 @@ class Reader(DepthReader, Protocol):
         ...
 
 
-READERS: Mapping[type[Address], Callable[[Address, Callable[[], float], Names], Reader]] = MappingProxyType(
-    {RedisAddress: RedisReader}
-)
+MakeReader = Callable[[Address, Callable[[], float], Names, Circuit], Reader]
+READERS: Mapping[type[Address], MakeReader] = MappingProxyType({RedisAddress: RedisReader})
 
 
 @dataclass(slots=True)
@@ -53,6 +54,7 @@ class BrokerRegistry:
         self._names = Names()
         self._entries: dict[Address, _Entry] = {}
         self._by_url: dict[str, _Entry] = {}
+        self._circuits: WeakValueDictionary[str, Circuit] = WeakValueDictionary()
         self._swept_at = clock()
         self._lock = threading.Lock()
 
@@ -85,7 +87,8 @@ class BrokerRegistry:
         address = parse(url)
         entry = self._entries.get(address)
         if entry is None:
-            reader = READERS[type(address)](address, self._clock, self._names)
+            circuit = self._circuits.setdefault(address.server, Circuit())
+            reader = READERS[type(address)](address, self._clock, self._names, circuit)
             entry = self._entries[address] = _Entry(reader, set(), now)
         entry.urls.add(url)
         self._by_url[url] = entry

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from autoscaler.brokers.breaker import Breaker, State
+from autoscaler.brokers.breaker import Breaker, Circuit, State
 
 
 def test_pauses_double_up_to_half_a_minute() -> None:
@@ -32,6 +32,26 @@ def test_while_it_works_any_number_of_tries_is_admitted() -> None:
     """A closed breaker stays as it is."""
     assert Breaker().tried() == Breaker()
     assert Breaker().tried().admits(0.0)
+
+
+def test_tries_of_one_server_that_began_together_fail_as_one() -> None:
+    """Many readers may be waiting for it when it begins to hang."""
+    circuit = Circuit()
+    assert [circuit.admit(0.0) for _ in range(16)] == [True] * 16
+    for _ in range(16):
+        circuit.failed(1.0, "did not answer within 1 s")
+    assert not circuit.admit(1.5)
+    assert circuit.refusal(1.0) == "did not answer within 1 s; next try in 1 s"
+
+
+def test_a_circuit_lets_one_of_many_try_again() -> None:
+    """The others are told, and all are let in when it has succeeded."""
+    circuit = Circuit()
+    circuit.failed(0.0, "refused the connection")
+    assert [circuit.admit(1.0) for _ in range(3)] == [True, False, False]
+    assert circuit.refusal(1.0) == "refused the connection; another try is under way"
+    circuit.succeeded()
+    assert [circuit.admit(1.0) for _ in range(3)] == [True, True, True]
 
 
 class BreakerMachine(RuleBasedStateMachine):

@@ -13,7 +13,7 @@ from autoscaler.brokers.census import CelerySlotCensus
 from autoscaler.brokers.remote import Unanswered
 from autoscaler.config.model import BrokerSettings, TargetSettings
 from autoscaler.core.model import Quality, Reading, WorkerPod, WorkerSet
-from autoscaler.ports import BrokerUnknown
+from autoscaler.ports import BrokerUnknown, SlotCensus
 from tests.brokers.conftest import Fleet
 from tests.brokers.servers import PATIENCE_SECONDS, FakeClock, free_port, wait_until
 
@@ -73,15 +73,16 @@ class Desk:
         self.remote = FakeRemote()
         self.remote.gate.set()
         self.census = CelerySlotCensus(clock, self.remote, self.drawer)
+        self.port: SlotCensus = self.census
 
     @property
     def reading(self) -> Reading[int]:
         """What the census says of the target."""
-        return self.census.slots(TARGET.ref)
+        return self.port.slots(TARGET.ref)
 
     def ask(self, *pods: str, uid: str = "uid-1") -> bool:
         """Ask with these pods ready; return whether it was due, the workers then having been asked."""
-        self.census.ask(TARGET, URL, workers(*pods, uid=uid))
+        self.port.ask(TARGET, URL, workers(*pods, uid=uid))
         return self.drawer.work()
 
 

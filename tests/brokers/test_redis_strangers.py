@@ -147,6 +147,36 @@ def test_a_server_that_trickles_its_answers_takes_no_longer_than_one_that_hangs(
     assert reading.detail == "did not answer within 2 s"
 
 
+class BrokenClock(FakeClock):
+    """Raises once when told to."""
+
+    broken = False
+
+    def __call__(self) -> float:
+        """Tell the time, or not."""
+        if self.broken:
+            self.broken = False
+            raise LookupError
+        return self.now
+
+
+def test_what_nobody_foresaw_is_raised_and_does_not_end_the_reading() -> None:
+    """The loop's catch-all has to see it, and after a pause there is another try."""
+    clock = BrokenClock()
+
+    def breaks_the_clock(client: socket.socket) -> None:
+        client.recv(1 << 16)
+        clock.broken = clock.now == 1000.0
+        client.sendall(ANSWERS)
+
+    with stranger(breaks_the_clock) as url, closing(RedisReader(parse(url), clock)) as reader:
+        with pytest.raises(LookupError):
+            reader.read([QUERY])
+        assert reader.read([QUERY])[0].detail == "could not be read; next try in 1 s"
+        clock.advance(1.0)
+        assert reader.read([QUERY])[0].is_fresh
+
+
 def test_what_a_server_says_unasked_is_not_taken_for_an_answer() -> None:
     """A connection on which more comes than was asked for is given up for a new one."""
 

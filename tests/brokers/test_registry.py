@@ -1,17 +1,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from autoscaler.brokers.registry import IDLE_SECONDS, BrokerRegistry
 from autoscaler.config.model import BrokerSettings
-from autoscaler.core.model import TargetRef
-from autoscaler.ports import BrokerUnknown, DepthQuery
+from autoscaler.core.model import QueueDepth, Reading, TargetRef
+from autoscaler.ports import Brokers, BrokerUnknown, DepthQuery
 from tests.brokers.servers import FakeClock, RedisServer, free_port
 
 SETTINGS = BrokerSettings()
 QUERY = DepthQuery(TargetRef("ns", "a"), ("default",), BrokerSettings(timeout_seconds=10.0))
+
+
+def read(brokers: Brokers, url: str) -> Reading[QueueDepth]:
+    """Return what one read of a URL gives, as the daemon does it."""
+    query = replace(QUERY, broker=BrokerSettings(timeout_seconds=2.0))
+    return brokers.reader(url, query.broker).read([query])[0]
 
 
 @pytest.fixture
@@ -64,6 +71,31 @@ def test_a_new_password_is_a_new_reader(
     clock.advance(IDLE_SECONDS)
     assert registry.reader(new, SETTINGS).read([QUERY])[0].is_fresh
     assert len(server.clients()) == 1
+
+
+@pytest.mark.servers
+def test_a_server_that_hangs_is_found_hanging_once(
+    server: RedisServer, registry: BrokerRegistry, clock: FakeClock
+) -> None:
+    """Whoever comes after, to another database or with other credentials, does not wait for it."""
+    urls = [f"redis://127.0.0.1:{server.port}/{db}" for db in range(3)]
+    server.pause()
+    details = [read(registry, url).detail for url in urls]
+    assert details == ["did not answer within 2 s", *["did not answer within 2 s; next try in 1 s"] * 2]
+    server.resume()
+    clock.advance(1.0)
+    assert all(read(registry, url).is_fresh for url in urls)
+
+
+@pytest.mark.servers
+def test_rejected_credentials_do_not_keep_others_out(server: RedisServer, registry: BrokerRegistry) -> None:
+    """The server is fine; only these credentials are left alone for a while."""
+    server.user("app", "right", "~*", "+llen", "+hlen")
+    wrong, right = (f"redis://app:{word}@127.0.0.1:{server.port}/0" for word in ("wrong", "right"))
+    assert read(registry, wrong).detail == "rejected the credentials"
+    assert read(registry, wrong).detail == "rejected the credentials; next try in 1 s"
+    assert registry.reader(wrong, SETTINGS).rejected_credentials
+    assert read(registry, right).is_fresh
 
 
 def test_a_reader_in_use_is_kept_and_an_idle_one_is_not(registry: BrokerRegistry, clock: FakeClock) -> None:
