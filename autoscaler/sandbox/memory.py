@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from autoscaler.sandbox.event_log import ADDED, DELETED, MODIFIED, Event, EventLog
 from autoscaler.sandbox.objects.values import JSON
@@ -21,17 +22,37 @@ _log = logging.getLogger(__name__)
 
 
 class Memory:
-    """Objects by resource and by (namespace, name). Hold `lock` for everything that belongs together."""
+    """Objects by resource and by (namespace, name).
+
+    Look under `lock` at what belongs together, and write within `writing`.
+    """
 
     def __init__(self, event_log: int) -> None:
         self.lock = threading.RLock()
         self.version = 0
+        self._depth = 0
         self._log_length = event_log
         self._objects: dict[str, dict[Key, JSON]] = {}
         self._logs: dict[str, EventLog] = {}
         self._pending: deque[Event] = deque()
         self._delivering = threading.Lock()
         self._subscribers: tuple[Subscriber, ...] = ()
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the lock, and tell of the changes once it is free again, however often it is held."""
+        outermost = False
+        try:
+            with self.lock:
+                self._depth += 1
+                try:
+                    yield
+                finally:
+                    self._depth -= 1
+                    outermost = not self._depth
+        finally:
+            if outermost:
+                self._deliver()
 
     def find(self, resource: str, key: Key) -> JSON | None:
         """Return an object, None where there is none."""
@@ -81,8 +102,8 @@ class Memory:
 
         return unsubscribe
 
-    def deliver(self) -> None:
-        """Tell the subscribers what they have not heard yet. Call it without the lock.
+    def _deliver(self) -> None:
+        """Tell the subscribers what they have not heard yet.
 
         One thread at a time tells, the others leave their changes to it; a subscriber that writes
         hears of its own change once it has returned.

@@ -66,7 +66,7 @@ class Store:
         Raises `ApiError`: 400, 403, 409 where the name is taken, 422.
         """
         kind = kind_of(resource)
-        with self._memory.lock:
+        with self._memory.writing():
             now = stamp(self.clock())
             record = record or _recorder(Owner(manager, UPDATE, kind.api_version), now)
             with decoding(kind):
@@ -79,9 +79,7 @@ class Store:
             if kind.kept and not dry_run:
                 charge_quota(self, kind.storage, new)
                 self._memory.put(kind.storage, _key(new), new)
-            result = copy(shown(kind, new))
-        self._memory.deliver()
-        return result
+            return copy(shown(kind, new))
 
     def get(self, resource: str, namespace: str, name: str) -> JSON:
         """Return an object. Raises `ApiError` 404."""
@@ -145,7 +143,7 @@ class Store:
         `record` as for `create`. Raises what `change` raises, and what `update` raises.
         """
         kind = kind_of(resource)
-        with self._memory.lock:
+        with self._memory.writing():
             old = shown(kind, self._find(kind, namespace, name))
             with decoding(kind):
                 sent = decode(kind, change(copy(old)))
@@ -155,9 +153,7 @@ class Store:
             new = lifecycle.replaced(kind, old, sent, subresource, record)
             if new is not old and not dry_run:
                 self._replace(kind, stored(kind, new))
-            result = copy(new)
-        self._memory.deliver()
-        return result
+            return copy(new)
 
     def delete(
         self,
@@ -177,7 +173,7 @@ class Store:
         `propagation` is handed on in the event.
         """
         kind = kind_of(resource)
-        with self._memory.lock:
+        with self._memory.writing():
             old = self._find(kind, namespace, name)
             check_uid(kind, old, uid)
             new = copy(old)
@@ -187,7 +183,6 @@ class Store:
                 mark_deleted(new["metadata"], grace, self.clock())
             if not dry_run and not (stays and new == old):
                 self._remove(kind, new, stays=stays, propagation=propagation)
-        self._memory.deliver()
         return copy(shown(kind, new))
 
     def changes(self, resource: str, version: int) -> Events:
@@ -203,12 +198,11 @@ class Store:
     def load(self, resource: str, obj: JSON) -> None:
         """Store an object as it is, from a recording or a backup, if possible under its version."""
         kind = kind_of(resource)
-        with self._memory.lock:
+        with self._memory.writing():
             new = stored(kind, {"apiVersion": kind.api_version, "kind": kind.kind} | copy(obj))
             version = int(new["metadata"].get("resourceVersion", 0))
             self._memory.version = max(self._memory.version, version - 1)
             self._memory.put(kind.storage, _key(new), new)
-        self._memory.deliver()
 
     def subscribe(self, callback: Callable[[Event], None]) -> Callable[[], None]:
         """Call back after each change, in order and outside of the lock. Returns how to stop it.

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from autoscaler.sandbox.store import ADDED, DELETED, MODIFIED, ApiError, Event, Store
-from tests.sandbox.objects import NAMESPACE, config_map, namespace, pod, stateful_set
+from tests.sandbox.objects import NAMESPACE, config_map, namespace, pod, quota, stateful_set
 
 SETS = "statefulsets.apps"
 
@@ -144,6 +144,26 @@ def test_subscribers_hear_of_changes_in_order(store: Store) -> None:
     unsubscribe()
     store.delete("configmaps", NAMESPACE, "b")
     assert seen == [(ADDED, "a", 1), (ADDED, "b", 2), (MODIFIED, "a", 3), (DELETED, "a", 4)]
+
+
+def test_subscribers_are_called_outside_of_the_lock(store: Store) -> None:
+    """While one hears of a change, others can write, also where a change brings about another one."""
+    written: list[bool] = []
+
+    def follow(event: Event) -> None:
+        if event.resource == "secrets":
+            return
+        name = f"{event.resource}-{event.version}"
+        thread = threading.Thread(target=store.create, args=("secrets", config_map(name)), daemon=True)
+        thread.start()
+        thread.join(20)
+        written.append(not thread.is_alive())
+
+    store.create("resourcequotas", quota(hard={"pods": "5"}))
+    store.subscribe(follow)
+    store.create("pods", pod("a"))
+    assert written == [True, True]
+    assert len(store.list("secrets")[0]) == 2
 
 
 def test_a_broken_subscriber_does_not_stop_the_others(store: Store, caplog: pytest.LogCaptureFixture) -> None:

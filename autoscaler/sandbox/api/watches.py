@@ -33,7 +33,10 @@ _INITIAL_END = {"k8s.io/initial-events-end": "true"}
 
 @dataclass(frozen=True, slots=True)
 class WatchWish:
-    """What a watch asks for; `since` None begins with all there is."""
+    """What a watch asks for; `since` None begins with all there is.
+
+    `seconds` need not be whole ones, as they must with a real API server, which helps tests.
+    """
 
     kind: Kind
     namespace: str | None
@@ -47,7 +50,11 @@ class WatchWish:
 
 @dataclass(slots=True, eq=False)
 class Stream:
-    """The changes that a watch has yet to send; `lagging` when it could not keep up."""
+    """The changes that a watch has yet to send.
+
+    `sent` is the version up to which its client knows everything; `closed` when the watch is to end,
+    because the server stops or the client does not keep up.
+    """
 
     wish: WatchWish
     queue: deque[Event] = field(default_factory=deque)

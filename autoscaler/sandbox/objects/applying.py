@@ -8,7 +8,7 @@ hold it; what others hold and it would change is a conflict. After sigs.k8s.io/s
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from autoscaler.sandbox.errors import ApiError
@@ -19,12 +19,10 @@ from autoscaler.sandbox.objects.kinds import Kind
 from autoscaler.sandbox.objects.owners import UPDATE, Claim, Owner
 from autoscaler.sandbox.objects.values import JSON, copy
 
-_STATUS = "f:status"
-
 
 def first_claims(config: JSON, owner: Owner, now: str) -> list[Claim]:
     """Return who owns what of an object that an apply creates."""
-    return [Claim(owner, _applied(config, owner), now)]
+    return [Claim(owner, field_sets.set_by(_reached(config, owner)), now)]
 
 
 def merged(
@@ -35,7 +33,8 @@ def merged(
     Raises `ApiError` 409 for conflicts, unless `force`.
     """
     claims = owners.read(live)
-    paths = _applied(config, owner)
+    config = _reached(config, owner)
+    paths = field_sets.set_by(config)
     before = next((claim for claim in claims if claim.owner == owner), Claim(owner, frozenset(), None))
     others = [claim for claim in claims if claim.owner != owner]
     new = _merge("", live, config)
@@ -51,10 +50,10 @@ def merged(
     return new, [Claim(owner, paths, time), *kept]
 
 
-def _applied(config: JSON, owner: Owner) -> Paths:
-    """Return what a configuration sets, as far as its way in lets it: status or all but the status."""
+def _reached(config: JSON, owner: Owner) -> JSON:
+    """Return the part of a configuration that its way in reaches: the status, or all but the status."""
     through_status = owner.subresource == "status"
-    return frozenset(path for path in field_sets.set_by(config) if (path[0] == _STATUS) is through_status)
+    return {field: value for field, value in config.items() if (field == "status") is through_status}
 
 
 def _merge(name: str, old: object, new: Any) -> Any:  # noqa: ANN401 - any JSON values
@@ -72,10 +71,13 @@ def _merge(name: str, old: object, new: Any) -> Any:  # noqa: ANN401 - any JSON 
     return copy(new)
 
 
-def _dropped(paths: Paths, others: Iterable[Claim]) -> list[Path]:
-    """Return the paths to remove, inner ones first: those of which nobody else holds any part."""
+def _dropped(paths: Paths, others: Iterable[Claim]) -> Iterator[Path]:
+    """Yield the outermost paths to remove, which are those of which nobody else holds any part."""
     held = {path[:length] for claim in others for path in claim.paths for length in range(1, len(path) + 1)}
-    return sorted(paths - held, key=len, reverse=True)
+    loose = paths - held
+    for path in loose:
+        if not any(path[:length] in loose for length in range(1, len(path))):
+            yield path
 
 
 def _remove(value: JSON, path: Path) -> None:
