@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from autoscaler.cluster.client import Api
 from autoscaler.cluster.kinds import Pod, StatefulSet
-from autoscaler.cluster.mirror import Mirror, Watcher
+from autoscaler.cluster.mirror import Mirror
 from autoscaler.cluster.template import NotInTemplate, declared_slots, worker_container
+from autoscaler.cluster.watch import Watcher
 from autoscaler.core.model import Reading, TargetRef, WorkerPod, WorkerSet, fresh, stale, unknown
 
 BLINK_SECONDS = 5.0

@@ -68,8 +68,8 @@ class RateSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class ScaleUpSettings:
-    """How fast a target may grow."""
+class DirectionSettings:
+    """What the two directions have in common."""
 
     stabilization_window_seconds: float = setting(
         "grow only to the least that was asked for during this time",
@@ -92,14 +92,28 @@ class ScaleUpSettings:
         aliases=("selectPolicy",),
     )
     policies: tuple[RateSettings, ...] = setting(
-        "rate limits; none means from 0 to what is needed in one patch",
+        "rate limits; without any, all of a change is asked for in one patch",
         (),
         example='[{ type = "Pods", value = 10, period_seconds = 60 }]',
     )
 
+    def rules(self, tolerance: float) -> ScalingRules:
+        """Return the rules in the core's terms, `tolerance` being the target's."""
+        return ScalingRules(
+            stabilization_window_seconds=self.stabilization_window_seconds,
+            tolerance=tolerance if self.tolerance is None else self.tolerance,
+            select_policy=SelectPolicy(self.select_policy),
+            policies=tuple(policy.rate() for policy in self.policies),
+        )
+
 
 @dataclass(frozen=True, slots=True)
-class ScaleDownSettings:
+class ScaleUpSettings(DirectionSettings):
+    """How fast a target may grow."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleDownSettings(DirectionSettings):
     """How soon and how fast a target may shrink."""
 
     stabilization_window_seconds: float = setting(
@@ -109,24 +123,6 @@ class ScaleDownSettings:
         at_most=3600,
         aliases=("stabilizationWindowSeconds",),
         outer_aliases=("cooldownPeriod",),
-    )
-    tolerance: float | None = setting(
-        "tolerance of this direction, in place of the target's",
-        None,
-        at_least=0,
-        at_most=1,
-        example="0.1",
-    )
-    select_policy: str = setting(
-        "which of several policies holds; Disabled forbids this direction",
-        SelectPolicy.MAX.value,
-        choices=tuple(choice.value for choice in SelectPolicy),
-        aliases=("selectPolicy",),
-    )
-    policies: tuple[RateSettings, ...] = setting(
-        "rate limits; none means no limit",
-        (),
-        example='[{ type = "Percent", value = 50, period_seconds = 60 }]',
     )
 
 
@@ -257,19 +253,10 @@ class TargetSettings:
         return Policy(
             min_replicas=self.min_replicas,
             max_replicas=self.max_replicas,
-            scale_up=_rules(self.scale_up, self.tolerance),
-            scale_down=_rules(self.scale_down, self.tolerance),
+            scale_up=self.scale_up.rules(self.tolerance),
+            scale_down=self.scale_down.rules(self.tolerance),
             observation_gap_seconds=max(MINIMUM_OBSERVATION_GAP_SECONDS, 3 * poll_interval_seconds),
         )
-
-
-def _rules(direction: ScaleUpSettings | ScaleDownSettings, tolerance: float) -> ScalingRules:
-    return ScalingRules(
-        stabilization_window_seconds=direction.stabilization_window_seconds,
-        tolerance=tolerance if direction.tolerance is None else direction.tolerance,
-        select_policy=SelectPolicy(direction.select_policy),
-        policies=tuple(policy.rate() for policy in direction.policies),
-    )
 
 
 @dataclass(frozen=True, slots=True)
