@@ -36,6 +36,7 @@ class Mirror(Generic[ItemT]):
         self._groups: dict[str, dict[tuple[str, str], ItemT]] = {}
         self._lost_at: float | None = None
         self._synced = threading.Event()
+        self._settled = threading.Event()
         self.trouble = "not listed yet"
 
     def get(self, namespace: str, name: str) -> ItemT | None:
@@ -54,9 +55,14 @@ class Mirror(Generic[ItemT]):
         """Whether a whole list has arrived."""
         return self._synced.is_set()
 
-    def wait_synced(self, seconds: float) -> bool:
-        """Wait for the first whole list, and return whether it has come."""
-        return self._synced.wait(seconds)
+    @property
+    def settled(self) -> bool:
+        """Whether a whole list has arrived, or the API server has said that there is none for us."""
+        return self._settled.is_set()
+
+    def wait_settled(self, seconds: float) -> bool:
+        """Wait for that, and return whether it has come."""
+        return self._settled.wait(seconds)
 
     @property
     def blind_seconds(self) -> float:
@@ -69,9 +75,11 @@ class Mirror(Generic[ItemT]):
         self._lost_at = None
         self.trouble = ""
 
-    def lost(self, trouble: str) -> None:
-        """Take note that no watch is open, and why."""
+    def lost(self, trouble: str, *, refused: bool = False) -> None:
+        """Take note that no watch is open, and why; `refused` when the API server does not let us."""
         self.trouble = trouble
+        if refused:
+            self._settled.set()
         if self._lost_at is None:
             self._lost_at = self._clock()
 
@@ -83,6 +91,7 @@ class Mirror(Generic[ItemT]):
                 known = before.get(_address(item))
                 self._keep(known if known is not None and _newer(known, item) else item)
         self._synced.set()
+        self._settled.set()
 
     def put(self, item: ItemT) -> None:
         """Take an object, unless a newer state of it is here already."""

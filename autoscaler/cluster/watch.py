@@ -28,6 +28,7 @@ LONGEST_SILENCE_SECONDS = 90.0
 SHORTEST_LIFE_SECONDS = 0.5
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 30.0
+REFUSALS = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
 
 log = structlog.get_logger()
 
@@ -105,7 +106,7 @@ class Watcher(Generic[ItemT]):
         trouble = f"{error.reason}: {error.message}"
         if trouble != self._mirror.trouble:
             log.warning("watch interrupted", path=self._path, reason=error.reason, error=error.message)
-        self._mirror.lost(trouble)
+        self._mirror.lost(trouble, refused=error.status in REFUSALS)
         self._wait()
 
     def _wait(self) -> None:

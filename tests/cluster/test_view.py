@@ -71,7 +71,7 @@ def test_the_whole_cluster_at_once(api: Api, kube: Kube):
     kube.make_set(replicas=2)
     everything = ClusterView(api, None, time.monotonic, pod_label_selector="app=autoscaler-test")
     everything.start()
-    assert everything.wait_synced(30.0, time.monotonic)
+    assert everything.wait_settled(30.0, time.monotonic)
     assert replicas(everything, kube) == 2
     everything.stop()
 
@@ -81,5 +81,5 @@ def test_nothing_is_known_before_the_first_list(api: Api, kube: Kube):
     view = ClusterView(api, [kube.namespace], time.monotonic)
     reading = view.worker_set(TargetRef(kube.namespace, "w"))
     assert (reading.quality, reading.detail) == (Quality.UNKNOWN, "not listed yet")
-    assert not view.synced
+    assert view.trouble
     view.stop()

@@ -20,9 +20,7 @@ def out():
     """Log as JSON into a text that can be read."""
     stream = io.StringIO()
     set_up("json", "info", stream)
-    yield stream
-    structlog.reset_defaults()
-    logging.basicConfig(handlers=[logging.NullHandler()], force=True)
+    return stream
 
 
 def lines(stream: io.StringIO) -> list[dict]:
@@ -123,8 +121,6 @@ def test_the_console_form_is_one_readable_line():
     stream = io.StringIO()
     set_up("console", "info", stream)
     say(Reporters(LogReporter()), 0, depth(1), OutcomeKind.APPLIED)
-    structlog.reset_defaults()
-    logging.basicConfig(handlers=[logging.NullHandler()], force=True)
     assert stream.getvalue().count("\n") == 1
     assert "data/worker: 0 → 1: 1 ready" in stream.getvalue()
     assert "steps" not in stream.getvalue()
