@@ -105,7 +105,12 @@ class ClusterView:
             uid=found.metadata.uid,
             replicas=found.spec.replicas,
             pods=tuple(
-                WorkerPod(pod.metadata.name, pod.ready, pod.metadata.deletion_timestamp is not None)
+                WorkerPod(
+                    name=pod.metadata.name,
+                    ready=pod.ready,
+                    terminating=pod.metadata.deletion_timestamp is not None,
+                    started_at=pod.started_at(self._containers(target)),
+                )
                 for pod in sight.pods.group(found.metadata.uid)
                 if pod.status.phase not in {"Succeeded", "Failed"}
             ),
