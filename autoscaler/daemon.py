@@ -33,6 +33,9 @@ from autoscaler.reconcile import Plan, Reconciler
 PATIENCE_SHARE = 0.8
 """The share of the poll interval that a tick waits for brokers and writes."""
 
+LOOKERS = 8
+"""Brokers that are looked for at the same time."""
+
 GOOD = frozenset({OutcomeKind.UNCHANGED, OutcomeKind.APPLIED, OutcomeKind.DRY_RUN})
 
 
@@ -101,6 +104,9 @@ class Daemon:
         self._census = census
         self._reporter = reporter
         self._clock = clock
+        # Looking for brokers, reading them and writing wait for different things: none takes the threads
+        # of another.
+        self._lookers = ThreadPoolExecutor(LOOKERS, thread_name_prefix="look")
         self._readers = ThreadPoolExecutor(settings.threads, thread_name_prefix="read")
         self._writers = ThreadPoolExecutor(settings.threads, thread_name_prefix="write")
         self._under_way: dict[Hashable, Future[Any]] = {}
@@ -119,6 +125,7 @@ class Daemon:
 
     def close(self) -> None:
         """End the threads, once what they are doing is done."""
+        self._lookers.shutdown(wait=True, cancel_futures=True)
         self._readers.shutdown(wait=True, cancel_futures=True)
         self._writers.shutdown(wait=True, cancel_futures=True)
 
@@ -155,12 +162,15 @@ class Daemon:
             except BrokerUnknown:
                 due = False
             if due:
-                jobs.append(self._begin(("look", target.ref), self._look, reconciler))
+                jobs.append(self._begin(self._lookers, ("look", target.ref), self._look, reconciler))
         self._wait(jobs, deadline)
 
     def _serve_all(self, deadline: float) -> list[Result]:
         groups, strays = self._groups()
-        jobs = [(len(group.members), self._begin(group.reader, self._serve, group)) for group in groups]
+        jobs = [
+            (len(group.members), self._begin(self._readers, group.reader, self._serve, group))
+            for group in groups
+        ]
         pending = [self._see_to(member, depth) for member, depth in strays]
         self._wait([job for _, job in jobs], deadline)
         for size, job in jobs:
@@ -168,11 +178,13 @@ class Daemon:
         self._wait(pending, deadline)
         return [job.result() if job.done() else Result.LATE for job in pending]
 
-    def _begin(self, key: Hashable, work: Callable[..., Any], *arguments: object) -> Future[Any]:
+    def _begin(
+        self, pool: ThreadPoolExecutor, key: Hashable, work: Callable[..., Any], *arguments: object
+    ) -> Future[Any]:
         """Start a piece of work, unless the last one of its kind is still under way."""
         job = self._under_way.get(key)
         if job is None or job.done():
-            job = self._under_way[key] = self._readers.submit(work, *arguments)
+            job = self._under_way[key] = pool.submit(work, *arguments)
         return job
 
     def _wait(self, jobs: Sequence[Future[Any]], deadline: float) -> None:

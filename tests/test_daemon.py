@@ -145,6 +145,24 @@ def test_a_broker_is_looked_for_and_used_in_the_same_tick():
     assert (urls.looked, tick.good, cluster.replicas("a")) == (["a"], True, 2)
 
 
+def test_looking_for_brokers_delays_no_reading():
+    """The API server hangs while the brokers of many new targets are looked for: the others are served."""
+    names = [f"new{number}" for number in range(12)]
+    cluster = FakeCluster(a=0, **dict.fromkeys(names, 0))
+    gate = threading.Event()
+
+    class Hanging(FakeUrls):
+        def look(self, target):
+            assert gate.wait(PATIENCE_SECONDS)
+
+    urls = Hanging({"a": "one"}, findable=dict.fromkeys(names, "one"))
+    with Bench(cluster, FakeBrokers(one=FakeReader({"a": 2})), urls) as bench:
+        bench.daemon.tick(0.2)
+        assert bench.daemon.tick(0.2).served == len(names) + 1
+        assert cluster.replicas("a") == 2
+        gate.set()
+
+
 def test_a_missing_secret_is_reported_and_disturbs_nobody():
     """The target without a broker keeps what it has, with the reason; the other is scaled."""
     cluster = FakeCluster(a=3, b=0)

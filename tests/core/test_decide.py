@@ -155,6 +155,24 @@ def test_a_rate_counts_what_was_done_within_its_period():
     assert decide(snapshot(4, depth(50), at=1061), held, history).replicas == 8
 
 
+def test_a_rate_that_is_used_up_never_turns_the_other_way():
+    """Twenty were added and somebody took them away again: growing is not allowed, and nothing shrinks."""
+    up = policy(up=rules(rates=(pods(4, 60),)))
+    grown = History.seeded(1000, 10).moved(1000, 20)
+    assert decide(snapshot(10, depth(50), at=1001), up, grown).replicas == 10
+    down = policy(down=rules(rates=(pods(3, 60),)))
+    shrunk = History.seeded(900, 5).moved(1000, -20)
+    quiet = decide(snapshot(5, at=1001), down, shrunk)
+    assert decide(snapshot(5, at=1002), down, shrunk.record(quiet, down)).replicas == 5
+
+
+def test_the_windows_remember_what_is_left_by_the_tolerance():
+    """A demand within the tolerance asks for what is there, and that is what counts later."""
+    held = policy(up=rules(tolerance=0.1), down=rules(tolerance=0.1))
+    assert first(snapshot(10, depth(109), slots=10), held).proposal == 10
+    assert first(snapshot(10, depth(115), slots=10), held).proposal == 12
+
+
 @pytest.mark.parametrize(
     ("rates", "select", "wanted"),
     [

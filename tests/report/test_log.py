@@ -92,6 +92,15 @@ def test_outcomes_have_words(out, kind, words):
     assert line["level"] == ("info" if kind is OutcomeKind.DRY_RUN else "warning")
 
 
+def test_a_new_trouble_is_said(out):
+    """The same decision failing for another reason is news, for the same reason it is not."""
+    reporter = LogReporter()
+    for message in ("no answer", "no answer", "forbidden"):
+        say(reporter, 0, depth(2), OutcomeKind.FAILED, message=message)
+    say(reporter, 0, depth(2), OutcomeKind.APPLIED)
+    assert len(lines(out)) == 3
+
+
 def test_troubles_are_said_once_each(out):
     """A target out of sight and a broken tick: one line each, until something changes."""
     reporter = LogReporter()
