@@ -18,6 +18,7 @@ from enum import Enum, auto
 from typing import Any
 
 from autoscaler.config.model import ControllerSettings
+from autoscaler.core.account import BrokerAccount
 from autoscaler.core.model import OutcomeKind, QueueDepth, Reading, unknown
 from autoscaler.ports import (
     Brokers,
@@ -221,7 +222,7 @@ class Daemon:
             for member in group.members
         ]
         try:
-            depths = group.reader.read(queries)
+            depths = [depth_of(reading) for reading in group.reader.read(queries)]
         except Exception as error:  # noqa: BLE001  # one broken broker never stops the others
             for member in group.members:
                 self._reporter.failed(member.target.ref, error)
@@ -275,6 +276,22 @@ def next_due(due: float, interval: float, now: float) -> float:
     if now > due:
         due += interval * math.ceil((now - due) / interval)
     return due
+
+
+def depth_of(reading: Reading[BrokerAccount]) -> Reading[QueueDepth]:
+    """Return the numbers alone, until the demand is reckoned from the whole account."""
+    account = reading.value
+    if account is None:
+        return unknown(reading.source, reading.detail)
+    delivered = account.delivered.value
+    depth = QueueDepth(
+        ready=tuple((queue.queue, queue.messages) for queue in account.queues),
+        unacked=0
+        if delivered is None
+        else len(delivered.deliveries) + len(delivered.eta) + delivered.uncounted,
+        unacked_shared=delivered is not None and delivered.shared,
+    )
+    return Reading(depth, reading.source, reading.quality, reading.age_seconds, reading.detail)
 
 
 def _result(plan: Plan, *, good: bool) -> Result:

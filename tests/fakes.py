@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from autoscaler.config.model import BrokerSettings, TargetSettings
+from autoscaler.core.account import BrokerAccount, Delivered, QueueMessages
 from autoscaler.core.model import (
     Decision,
     Outcome,
     OutcomeKind,
-    QueueDepth,
     Reading,
     Snapshot,
     TargetRef,
@@ -114,7 +114,7 @@ class FakeReader:
     def __hash__(self) -> int:
         return id(self)
 
-    def read(self, queries: Sequence[DepthQuery]) -> list[Reading[QueueDepth]]:
+    def read(self, queries: Sequence[DepthQuery]) -> list[Reading[BrokerAccount]]:
         """Return a reading for each query."""
         self.reads += 1
         self.reading.set()
@@ -124,7 +124,13 @@ class FakeReader:
         if self.silent:
             return [unknown("redis", "did not answer") for _ in queries]
         return [
-            fresh(QueueDepth(tuple((q, self.ready.get(q, 0)) for q in query.queues), 0), "redis")
+            fresh(
+                BrokerAccount(
+                    tuple(QueueMessages(queue, ((0, self.ready.get(queue, 0)),)) for queue in query.queues),
+                    fresh(Delivered(), "redis"),
+                ),
+                "redis",
+            )
             for query in queries
         ]
 

@@ -22,8 +22,10 @@ from redis.retry import Retry
 
 from autoscaler.brokers.address import RedisAddress
 from autoscaler.brokers.names import Names
+from autoscaler.brokers.talk import Words
 
 CLIENT_NAME = "celery-autoscaler"
+GREETING: tuple[Words, ...] = (("CLIENT", "SETNAME", CLIENT_NAME), ("INFO", "cluster"))
 SHORTEST_WAIT_SECONDS = 0.001
 CHECKS_PER_BUDGET = 20
 
@@ -109,7 +111,7 @@ class _Wire(Protocol):
     def connect(self) -> None: ...
     def disconnect(self) -> None: ...
     def can_read(self) -> bool: ...
-    def pack_commands(self, commands: Iterable[tuple[str, ...]]) -> list[bytes]: ...
+    def pack_commands(self, commands: Iterable[Words]) -> list[bytes]: ...
     def send_packed_command(self, command: list[bytes]) -> None: ...
     def read_response(self) -> object: ...
     def tighten(self) -> None: ...
@@ -118,8 +120,8 @@ class _Wire(Protocol):
 class Line:
     """The connection to an address, made when it is needed and kept while it works.
 
-    It says its name by CLIENT SETNAME in the same breath as its first question, and does not mind
-    when its user may not do that.
+    It says its name by CLIENT SETNAME and asks whether this is a node of a Redis Cluster by INFO, in the
+    same breath as its first question, and does not mind when its user may not do that.
     """
 
     def __init__(self, address: RedisAddress, budget: Budget, names: Names) -> None:
@@ -128,9 +130,10 @@ class Line:
         self._names = names
         self._connection: _Wire = _connection(address, budget)
         self._open = False
-        self._greeting = self.pack([("CLIENT", "SETNAME", CLIENT_NAME)])
+        self._greeting = self.pack(GREETING)
+        self.is_of_cluster = False
 
-    def pack(self, commands: Iterable[tuple[str, ...]]) -> bytes:
+    def pack(self, commands: Iterable[Words]) -> bytes:
         """Return commands as they are sent."""
         return b"".join(self._connection.pack_commands(commands))
 
@@ -141,13 +144,13 @@ class Line:
         most the budget and a twentieth of it, unless a name that has just been found takes longer to
         be found again.
         """
-        greeting = 0 if self._still_open() else 1
+        greeting = 0 if self._still_open() else len(GREETING)
         try:
             if greeting:
                 self._connect()
                 packed = self._greeting + packed
             self._connection.send_packed_command([packed])
-            return self._answers(greeting + answers)[greeting:]
+            found = self._answers(greeting + answers)
         except (ValueError, ArithmeticError, RecursionError) as error:
             # what redis-py's parser makes of bytes that Redis would not send
             self.close()
@@ -155,6 +158,10 @@ class Line:
         except BaseException:
             self.close()
             raise
+        if greeting:
+            info = found[greeting - 1]
+            self.is_of_cluster = isinstance(info, bytes) and b"cluster_enabled:1" in info
+        return found[greeting:]
 
     def close(self) -> None:
         """Hang up, if connected; the next question connects anew."""

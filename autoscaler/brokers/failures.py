@@ -25,6 +25,8 @@ OF_REDIS: tuple[tuple[type[exceptions.RedisError], str], ...] = (
     (exceptions.BusyLoadingError, "is loading its data"),
     (exceptions.ConnectionError, "closed the connection"),
 )
+CLUSTER_ANSWERS = (exceptions.AskError, exceptions.ClusterDownError, exceptions.ClusterCrossSlotError)
+OF_CLUSTER = "is a node of a Redis Cluster, which Celery does not support"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +66,14 @@ def refusal_of(error: exceptions.ResponseError, asked_for: str) -> str:
         return f"does not allow {asked_for} (NOPERM)"
     if isinstance(error, exceptions.MasterDownError):
         return "is a replica that has lost its master (MASTERDOWN)"
-    if isinstance(error, exceptions.AskError | exceptions.ClusterDownError):
-        return "is a node of a Redis Cluster, which Celery does not support"
+    if is_of_cluster(error):
+        return OF_CLUSTER
     return f"answered {asked_for} with an error ({code_of(error)})"
+
+
+def is_of_cluster(answer: object) -> bool:
+    """Return whether an answer is one that only a node of a Redis Cluster gives."""
+    return isinstance(answer, CLUSTER_ANSWERS) and not isinstance(answer, exceptions.MasterDownError)
 
 
 def code_of(error: exceptions.ResponseError) -> str:
