@@ -89,6 +89,7 @@ class Service:
                     scaler=scaler,
                     reporter=reporter,
                     clock=self._clock,
+                    wall=time.time,
                 )
                 for target in self._settings.targets
             ],

@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
-from autoscaler.config.model import ControllerSettings
+from autoscaler.config.model import ControllerSettings, TargetSettings
 from autoscaler.core.account import BrokerAccount
-from autoscaler.core.model import OutcomeKind, QueueDepth, Reading, unknown
+from autoscaler.core.model import OutcomeKind, Reading, TargetRef, unknown
+from autoscaler.observe import Sharing, shared
 from autoscaler.ports import (
     Brokers,
     BrokerUnknown,
@@ -69,6 +70,20 @@ class Group:
     reader: DepthReader
     url: str
     members: tuple[Reconciler, ...]
+
+    @property
+    def sharing(self) -> dict[TargetRef, dict[str, Sharing]]:
+        """Who shares which queue with whom: in proportion to the workers that each may have."""
+        consumers: dict[tuple[str, str], list[TargetSettings]] = {}
+        for target in sorted((member.target for member in self.members), key=lambda t: t.ref):
+            for queue in target.queues:
+                consumers.setdefault((target.broker.global_keyprefix, queue), []).append(target)
+        found: dict[TargetRef, dict[str, Sharing]] = {}
+        for (_, queue), targets in consumers.items():
+            weights = tuple(target.max_replicas for target in targets)
+            for place, target in enumerate(targets if len(targets) > 1 else ()):
+                found.setdefault(target.ref, {})[queue] = Sharing(weights, place)
+        return found
 
 
 class Result(Enum):
@@ -172,7 +187,7 @@ class Daemon:
             (len(group.members), self._begin(self._readers, group.reader, self._serve, group))
             for group in groups
         ]
-        pending = [self._see_to(member, depth) for member, depth in strays]
+        pending = [self._see_to(member, account) for member, account in strays]
         self._wait([job for _, job in jobs], deadline)
         for size, job in jobs:
             pending += job.result() if job.done() else [_done(Result.LATE)] * size
@@ -191,10 +206,10 @@ class Daemon:
     def _wait(self, jobs: Sequence[Future[Any]], deadline: float) -> None:
         wait(jobs, timeout=max(0.0, deadline - self._clock()))
 
-    def _groups(self) -> tuple[list[Group], list[tuple[Reconciler, Reading[QueueDepth]]]]:
+    def _groups(self) -> tuple[list[Group], list[tuple[Reconciler, Reading[BrokerAccount]]]]:
         """Return the targets by broker, and those without one with what is known of their demand."""
         found: dict[DepthReader, tuple[str, list[Reconciler]]] = {}
-        strays: list[tuple[Reconciler, Reading[QueueDepth]]] = []
+        strays: list[tuple[Reconciler, Reading[BrokerAccount]]] = []
         for reconciler in self._reconcilers:
             broker = reconciler.target.broker
             reason = "it is still being looked for"
@@ -218,30 +233,31 @@ class Daemon:
     def _serve(self, group: Group) -> list[Pending]:
         """Read a broker and see to every target that it serves."""
         queries = [
-            DepthQuery(member.target.ref, member.target.queues, member.target.broker)
+            DepthQuery(member.target.ref, member.target.queues, member.target.broker, member.look_into_lists)
             for member in group.members
         ]
         try:
-            depths = [depth_of(reading) for reading in group.reader.read(queries)]
+            accounts = group.reader.read(queries)
         except Exception as error:  # noqa: BLE001  # one broken broker never stops the others
             for member in group.members:
                 self._reporter.failed(member.target.ref, error)
-            depths = [unknown("broker", "reading it failed") for _ in queries]
+            accounts = [unknown("broker", "reading it failed") for _ in queries]
         if group.reader.rejected_credentials:
             for member in group.members:
                 self._urls.doubt(member.target)
+        sharing = group.sharing
         return [
-            self._see_to(member, depth, group.url)
-            for member, depth in zip(group.members, depths, strict=True)
+            self._see_to(member, shared(account, sharing.get(member.target.ref, {})), group.url)
+            for member, account in zip(group.members, accounts, strict=True)
         ]
 
-    def _see_to(self, member: Reconciler, depth: Reading[QueueDepth], url: str = "") -> Pending:
+    def _see_to(self, member: Reconciler, account: Reading[BrokerAccount], url: str = "") -> Pending:
         """Plan for a target here, and carry the plan out elsewhere if that takes time."""
         if not member.claim():
             return _done(Result.LATE)
         handed_on = False
         try:
-            plan = member.plan(depth)
+            plan = member.plan(account)
             if plan is None:
                 return _done(Result.UNSEEN)
             if url:
@@ -278,26 +294,10 @@ def next_due(due: float, interval: float, now: float) -> float:
     return due
 
 
-def depth_of(reading: Reading[BrokerAccount]) -> Reading[QueueDepth]:
-    """Return the numbers alone, until the demand is reckoned from the whole account."""
-    account = reading.value
-    if account is None:
-        return unknown(reading.source, reading.detail)
-    delivered = account.delivered.value
-    depth = QueueDepth(
-        ready=tuple((queue.queue, queue.messages) for queue in account.queues),
-        unacked=0
-        if delivered is None
-        else len(delivered.deliveries) + len(delivered.eta) + delivered.uncounted,
-        unacked_shared=delivered is not None and delivered.shared,
-    )
-    return Reading(depth, reading.source, reading.quality, reading.age_seconds, reading.detail)
-
-
 def _result(plan: Plan, *, good: bool) -> Result:
     if not good:
         return Result.FAILED
-    return Result.SERVED if plan.snapshot.depth.is_fresh else Result.BLIND
+    return Result.SERVED if plan.snapshot.broker.is_fresh else Result.BLIND
 
 
 def _done(result: Result) -> Pending:

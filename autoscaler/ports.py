@@ -16,10 +16,10 @@ from autoscaler.core.model import (
     Decision,
     Outcome,
     Reading,
-    Snapshot,
     TargetRef,
     WorkerSet,
 )
+from autoscaler.core.snapshot import Snapshot
 
 
 class BrokerUnknown(Exception):

@@ -10,7 +10,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from autoscaler.core.model import TargetRef
-from autoscaler.core.policy import Policy, RatePolicy, RateUnit, ScalingRules, SelectPolicy
+from autoscaler.core.policy import (
+    Fallback,
+    FallbackMode,
+    Policy,
+    RatePolicy,
+    RateUnit,
+    ScalingRules,
+    SelectPolicy,
+)
 
 MINIMUM_OBSERVATION_GAP_SECONDS = 30.0
 
@@ -127,6 +135,21 @@ class ScaleDownSettings(DirectionSettings):
 
 
 @dataclass(frozen=True, slots=True)
+class FallbackSettings:
+    """What to do while a target's demand is unknown for long."""
+
+    mode: str = setting(
+        "hold what is there, hold it but at_least so many, or go to a static number",
+        FallbackMode.HOLD.value,
+        choices=tuple(mode.value for mode in FallbackMode),
+    )
+    replicas: int = setting("that number, within min_replicas and max_replicas", 0, at_least=0)
+    after_seconds: float = setting(
+        "how long the demand has to be unknown before", 120.0, at_least=0, at_most=86400
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class SecretKey:
     """A key of a Secret in the target's namespace."""
 
@@ -193,6 +216,13 @@ class BrokerSettings:
         "\x06\x16",
         at_least=1,
     )
+    visibility_timeout_seconds: float = setting(
+        "time after which a worker gives back what a dead one left, as in Celery's transport options; "
+        "Airflow's is 86400",
+        3600.0,
+        at_least=1,
+        at_most=604800,
+    )
     timeout_seconds: float = setting(
         "longest wait for the broker, to connect and for each answer", 1.0, at_least=0.05, at_most=30
     )
@@ -237,6 +267,13 @@ class TargetSettings:
         at_least=0,
         at_most=3600,
     )
+    startup_seconds: float = setting(
+        "time from asking for a worker to its first task: tasks with an ETA are provided for that early",
+        60.0,
+        at_least=0,
+        at_most=3600,
+    )
+    fallback: FallbackSettings = setting("what to do while the demand is unknown for long", FallbackSettings)
     scale_up: ScaleUpSettings = setting("how fast it may grow", ScaleUpSettings, aliases=("scaleUp",))
     scale_down: ScaleDownSettings = setting(
         "how soon and how fast it may shrink", ScaleDownSettings, aliases=("scaleDown",)
@@ -255,6 +292,12 @@ class TargetSettings:
             max_replicas=self.max_replicas,
             scale_up=self.scale_up.rules(self.tolerance),
             scale_down=self.scale_down.rules(self.tolerance),
+            startup_seconds=self.startup_seconds,
+            visibility_timeout_seconds=self.broker.visibility_timeout_seconds,
+            remote_control=False,
+            fallback=Fallback(
+                FallbackMode(self.fallback.mode), self.fallback.replicas, self.fallback.after_seconds
+            ),
             observation_gap_seconds=max(MINIMUM_OBSERVATION_GAP_SECONDS, 3 * poll_interval_seconds),
         )
 

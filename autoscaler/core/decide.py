@@ -34,5 +34,6 @@ def decide(snapshot: Snapshot, policy: Policy, history: History) -> Decision:
         demand_slots=None if demand is None else demand.slots,
         proposal=proposal,
         idle=view.idle,
+        later_tasks=0 if demand is None else demand.later,
         steps=tuple(steps),
     )

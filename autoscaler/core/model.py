@@ -127,8 +127,8 @@ class Decision:
     """How many replicas a target should have, and every step that led there.
 
     `current` is the number that the decision was based on, `demand_slots` the tasks wanting a slot
-    (None while unknown), `proposal` what the demand asks for after the tolerance: the number that
-    the stabilisation windows remember.
+    (None while unknown), `later_tasks` those that are not due yet, `proposal` what the demand asks for
+    after the tolerance: the number that the stabilisation windows remember.
     """
 
     target: TargetRef
@@ -138,6 +138,7 @@ class Decision:
     demand_slots: int | None
     proposal: int
     idle: bool
+    later_tasks: int
     steps: tuple[Step, ...]
 
     @property

@@ -1,4 +1,4 @@
-"""One queue, several targets: whose workers is a waiting task for?
+"""One queue, several targets, and which of them a waiting task counts for.
 
 Nobody can tell, since any of them may take it. So that the targets together ask for what the queue
 needs, and no more, its messages are split between them in proportion to the workers that each may have,

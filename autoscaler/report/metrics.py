@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from autoscaler.core.limits import LIMITS
-from autoscaler.core.model import Decision, Outcome, OutcomeKind, Snapshot, TargetRef
+from autoscaler.core.model import Decision, Outcome, OutcomeKind, TargetRef
+from autoscaler.core.snapshot import Snapshot
 
 TARGET = ("namespace", "name")
 TARGET_GAUGES = {
@@ -83,7 +84,7 @@ class MetricsReporter:
         demand = float("nan") if decision.demand_slots is None else decision.demand_slots
         gauges["demand_slots"].set(demand)
         gauges["target_unseen"].set(0)
-        series.age.set(snapshot.depth.age_seconds)
+        series.age.set(snapshot.broker.age_seconds)
         if series.bound_by != decision.bound_by:
             series.bound_by = decision.bound_by
             for name, gauge in series.limited.items():
