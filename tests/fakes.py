@@ -13,12 +13,12 @@ from autoscaler.core.model import (
     Outcome,
     OutcomeKind,
     Reading,
-    Snapshot,
     TargetRef,
     WorkerSet,
     fresh,
     unknown,
 )
+from autoscaler.core.snapshot import Snapshot
 from autoscaler.ports import BrokerUnknown, DepthQuery
 
 PATIENCE_SECONDS = 20.0
@@ -105,6 +105,7 @@ class FakeReader:
     broken: bool = False
     rejected_credentials: bool = False
     reads: int = 0
+    queries: Sequence[DepthQuery] = ()
     gate: threading.Event = field(default_factory=threading.Event)
     reading: threading.Event = field(default_factory=threading.Event)
 
@@ -117,6 +118,7 @@ class FakeReader:
     def read(self, queries: Sequence[DepthQuery]) -> list[Reading[BrokerAccount]]:
         """Return a reading for each query."""
         self.reads += 1
+        self.queries = queries
         self.reading.set()
         assert self.gate.wait(PATIENCE_SECONDS)
         if self.broken:

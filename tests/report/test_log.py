@@ -41,13 +41,13 @@ def test_a_decision_is_one_line_with_inputs_steps_and_outcome(out):
     say(LogReporter(), 0, depth(7), OutcomeKind.APPLIED, policy(most=5))
     (line,) = lines(out)
     assert line["event"] == (
-        "data/worker: 0 → 5: 7 ready + 0 unacked = 7 slots wanted; 1 a worker (slots_per_worker) makes 7; "
-        "max_replicas is 5"
+        "data/worker: 0 → 5: 7 ready + 0 with workers = 7 slots wanted; "
+        "1 a worker (slots_per_worker) makes 7; max_replicas is 5"
     )
     assert (line["level"], line["outcome"], line["current"], line["wanted"]) == ("info", "applied", 0, 5)
     assert [step["reason"] for step in line["steps"]] == ["WorkWaiting", "MaxReplicas"]
-    assert line["inputs"]["ready"] == 7
-    assert line["inputs"]["depth_quality"] == "fresh"
+    assert line["inputs"]["queues"] == {"default": 7}
+    assert (line["inputs"]["broker_quality"], line["inputs"]["delivered"]) == ("fresh", 0)
 
 
 def test_the_same_decision_is_not_said_again(out):
