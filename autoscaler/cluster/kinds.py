@@ -158,13 +158,14 @@ class Pod(Struct, frozen=True):
     def started_at(self, container: str | None) -> float | None:
         """Return since when a container runs, in seconds since the epoch, None while it does not.
 
-        Without a name it is the first one.
+        Without a name it is the one that has run the longest: their order says nothing.
         """
-        for status in self.status.container_statuses or ():
-            if container in {None, status.name}:
-                running = status.state.running
-                return None if running is None else datetime.fromisoformat(running.started_at).timestamp()
-        return None
+        since = [
+            datetime.fromisoformat(status.state.running.started_at).timestamp()
+            for status in self.status.container_statuses or ()
+            if status.state.running is not None and container in {None, status.name}
+        ]
+        return min(since, default=None)
 
     @property
     def ready(self) -> bool:

@@ -16,8 +16,8 @@ from autoscaler.core.model import Step
 from autoscaler.core.policy import Policy
 from autoscaler.core.snapshot import Snapshot
 
-CLOCK_SLACK_SECONDS = 5.0
-"""How far the clocks of workers, broker and cluster may differ."""
+CLOCK_SLACK_SECONDS = 10.0
+"""How far the clocks of the nodes may differ: a worker dates what it takes, its kubelet its start."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 from autoscaler.cluster.client import Api
+from autoscaler.cluster.kinds import Pod
 from autoscaler.cluster.view import ClusterView
 from autoscaler.core.model import Quality, TargetRef
 from tests.kube import Kube
@@ -64,6 +67,24 @@ def test_declared_slots_are_read_from_the_template(kube: Kube, view: ClusterView
     container = dict(kube.get_set()["spec"]["template"]["spec"]["containers"][0], args=["sh"])
     kube.patch_set({"spec": {"template": {"spec": {"containers": [container]}}}})
     eventually(lambda: declared() == (None, ""), "the new template is seen")
+
+
+def test_since_when_a_worker_runs():
+    """The named container's start, or that of the one that has run the longest; none while it waits."""
+
+    def running(name: str, second: int) -> dict:
+        return {"name": name, "state": {"running": {"startedAt": f"2026-11-24T06:00:{second:02}Z"}}}
+
+    waiting = {"name": "late", "state": {"waiting": {"reason": "CrashLoopBackOff"}}}
+    statuses = [running("proxy", 30), waiting, running("worker", 10)]
+    pod = msgspec.convert({"metadata": {"name": "w-0"}, "status": {"containerStatuses": statuses}}, Pod)
+    start = datetime(2026, 11, 24, 6, tzinfo=UTC).timestamp()
+    assert pod.started_at("proxy") == start + 30
+    assert pod.started_at(None) == start + 10
+    assert pod.started_at("late") is None
+    assert (
+        msgspec.convert({"metadata": {}, "status": {"containerStatuses": None}}, Pod).started_at(None) is None
+    )
 
 
 def test_the_whole_cluster_at_once(api: Api, kube: Kube):
