@@ -223,6 +223,19 @@ class BrokerSettings:
         at_least=1,
         at_most=604800,
     )
+    master_name: str | None = setting(
+        "name of the master that Sentinels watch, for a sentinel:// URL, as in Celery's transport options",
+        None,
+        at_least=1,
+        example='"mymaster"',
+    )
+    sentinel_password: str | None = setting(
+        "password of the Sentinels themselves, as in sentinel_kwargs of Celery's transport options",
+        None,
+        at_least=1,
+        example='"secret"',
+        secret=True,
+    )
     timeout_seconds: float = setting(
         "longest wait for the broker, to connect and for each answer", 1.0, at_least=0.05, at_most=30
     )
