@@ -54,7 +54,7 @@ class Heard:
     """What was last heard of a worker. Times are monotonic seconds.
 
     `active` tasks ran at `active_at`. `turned_at` is when it last said that it begins or ends to
-    consume, of which `offline` tells the latter.
+    consume, of which `offline` tells the latter, or when it was heard again after it had been missed.
     """
 
     at: float
@@ -70,14 +70,15 @@ class Heard:
 
     def after(self, event: Event, at: float) -> Heard:
         """Return what is known after one more event."""
-        heard = replace(self, at=at)
+        missed = not self.lasts(at)
+        heard = replace(self, at=at, turned_at=at if missed else self.turned_at)
         if event.freq is not None:
             interval = min(max(event.freq, USUAL_SECONDS), LONGEST_SECONDS)
             heard = replace(heard, interval_seconds=interval)
         if event.active is not None and event.active >= 0:
             heard = replace(heard, active=event.active, active_at=at)
         if event.type == "worker-heartbeat":
-            return heard
+            return replace(heard, offline=self.offline and not missed)
         return replace(heard, turned_at=at, offline=event.type == "worker-offline")
 
 

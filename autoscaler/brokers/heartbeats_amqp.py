@@ -13,7 +13,7 @@ from typing import Any
 from uuid import uuid4
 
 from kombu.connection import Connection
-from kombu.exceptions import KombuError, OperationalError
+from kombu.exceptions import KombuError
 
 from autoscaler.brokers.heartbeats import Event, Realm, events_in
 from autoscaler.brokers.heartbeats_redis import StreamLost
@@ -100,9 +100,6 @@ def open_amqp(
         transport_options={"read_timeout": timeout_seconds, "write_timeout": timeout_seconds},
     )
     try:
-        wire: Any = connection.connection
-        if wire is None:
-            raise OperationalError
         return AmqpStream(connection, realms)
     except BaseException:
         with suppress(KombuError, OSError, socket.timeout):

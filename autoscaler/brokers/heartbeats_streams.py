@@ -17,15 +17,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import redis
-from kombu.exceptions import KombuError
-
 from autoscaler.brokers.breaker import Breaker, refusal
-from autoscaler.brokers.failures import failure_of
 from autoscaler.brokers.heartbeats import Event, Realm, Roll, realm_of
 from autoscaler.brokers.heartbeats_amqp import open_amqp
 from autoscaler.brokers.heartbeats_redis import StreamLost, open_redis
 from autoscaler.brokers.names import Names
+from autoscaler.brokers.workers_failures import reason
 from autoscaler.brokers.workers_place import AmqpPlace, Place
 from autoscaler.config.model import BrokerSettings
 from autoscaler.core.model import TargetRef
@@ -81,8 +78,8 @@ class Streams:
         self._closing = False
         self._selector = selectors.DefaultSelector()
         self._bell, self._ear = socket.socketpair()
-        self._bell.setblocking(False)
-        self._ear.setblocking(False)
+        self._bell.settimeout(0)
+        self._ear.settimeout(0)
         self._selector.register(self._ear, selectors.EVENT_READ)
         self._dialers = ThreadPoolExecutor(DIALERS, thread_name_prefix="dial")
         self._thread = threading.Thread(target=self._listen, name="heartbeats", daemon=True)
@@ -197,10 +194,8 @@ class Streams:
         stream, detail = None, ""
         try:
             stream = self._dial(broker.place, timeout, realms)
-        except (KombuError, redis.RedisError, OSError) as error:
-            detail = failure_of(error, timeout, "the workers' events").detail
         except Exception as error:  # noqa: BLE001  # whatever it was, the listening has to go on
-            detail = f"could not be connected to ({type(error).__name__})"
+            detail = reason(error, timeout)
         with self._lock:
             self._opened.append((broker, stream, detail))
         self._ring()

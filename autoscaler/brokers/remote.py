@@ -72,7 +72,7 @@ class RemoteControl:
         url, tls = address.url(), False if address.tls is None else address.tls.options()
         with Celery(broker=url, set_as_current=False) as app:
             app.conf.control_queue_expires = None
-            app.conf.brokertransport_options = _transport_options(broker)
+            app.conf.broker_transport_options = transport_options(broker)
             with app.connection_for_write(url, ssl=tls) as connection:
                 self._clear(address, connection)
                 mailbox = app.control.mailbox(connection)

@@ -12,8 +12,6 @@ to be in use. (Why kombu's transport is used the way it is: see `remote`.)
 
 from __future__ import annotations
 
-import socket
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -33,6 +31,7 @@ from autoscaler.config.model import BrokerSettings
 OURS = "celery-autoscaler"
 LONGEST_LIFE_SECONDS = 120.0
 ABANDONED_AFTER_SECONDS = 300.0
+ABANDONED_AT_ONCE = 200
 ROUNDS = 3
 """A call ends when no answer came for a timeout, and after this many timeouts in any case."""
 
@@ -154,7 +153,7 @@ class ControlLine:
 
     def _listen(self, channel: Any) -> None:  # noqa: ANN401  # kombu has no types
         if not isinstance(self._place, AmqpPlace):
-            clear_abandoned(channel, self._reply_exchange, self._wall() - ABANDONED_AFTER_SECONDS)
+            self._delete_abandoned(channel)
         make: Callable[..., Any] = Consumer
         self._consumer = make(channel, [self._queue()], on_message=self._take, no_ack=True, auto_declare=True)
         self._consumer.consume()
@@ -164,17 +163,25 @@ class ControlLine:
             f"{self._broker.control_exchange}.pidbox", "fanout", durable=False, delivery_mode="transient"
         )
 
+    def _delete_abandoned(self, channel: Any) -> None:  # noqa: ANN401  # kombu has no types
+        """Have kombu delete what a crash left behind: it deletes the bindings only of what it declared."""
+        for name in abandoned(channel, self._reply_exchange, self._wall() - ABANDONED_AFTER_SECONDS):
+            queue = self._queue(channel, name.removesuffix(f".{self._reply_exchange}"))
+            queue.declare()
+            queue.delete()
+
     @property
     def _reply_exchange(self) -> str:
         return f"reply.{self._broker.control_exchange}.pidbox"
 
-    def _queue(self, channel: Any = None) -> Any:  # noqa: ANN401  # kombu has no types
+    def _queue(self, channel: Any = None, oid: str = "") -> Any:  # noqa: ANN401  # kombu has no types
+        oid = oid or self._oid
         exchange = Exchange(self._reply_exchange, "direct", durable=False, delivery_mode="transient")
         make: Callable[..., Any] = Queue
         queue = make(
-            f"{self._oid}.{self._reply_exchange}",
+            f"{oid}.{self._reply_exchange}",
             exchange=exchange,
-            routing_key=self._oid,
+            routing_key=oid,
             durable=False,
             exclusive=True,
             auto_delete=True,
@@ -212,7 +219,7 @@ class ControlLine:
             call.answered = False
             try:
                 self._connection.drain_events(timeout=left)
-            except socket.timeout:
+            except TimeoutError:
                 return
             if call.answered:
                 waits_until = self._clock() + patience
@@ -237,26 +244,19 @@ def layout_of(broker: BrokerSettings) -> Layout:
     )
 
 
-def clear_abandoned(channel: Any, exchange: str, before: float) -> None:  # noqa: ANN401  # kombu has no types
-    """Delete our own reply queues of a Redis that were made before a time (seconds since the epoch).
+def abandoned(channel: Any, exchange: str, before: float) -> list[str]:  # noqa: ANN401  # kombu has no types
+    """Return the names of our own reply queues at a Redis that were made before a time since the epoch.
 
-    No more than a few hundred at once: they are found among the bindings of the exchange of replies.
+    They are found among the bindings of the exchange of replies, no more than a few hundred at once.
     """
     with channel.conn_or_acquire() as client:
-        bindings = client.smembers(f"_kombu.binding.{exchange}")
-        old: deque[tuple[bytes, str]] = deque(maxlen=500)
-        for member in bindings:
-            name = member.decode("utf-8", "replace").rpartition(channel.sep)[2]
-            if _made_at(name, before) < before:
-                old.append((member, name))
-        for member, name in old:
-            client.srem(f"_kombu.binding.{exchange}", member)
-            client.delete(name)
+        bindings = client.smembers(channel.keyprefix_queue % exchange)
+    names = (member.decode("utf-8", "replace").rpartition(channel.sep)[2] for member in bindings)
+    return [name for name in names if _made_at(name, before) < before][:ABANDONED_AT_ONCE]
 
 
 def _made_at(name: str, otherwise: float) -> float:
     """Return when one of our reply queues was made; for a queue that is not ours the other time."""
-    parts = name.split(".")
-    if parts[0] != OURS or len(parts) < 3 or not (parts[1].isascii() and parts[1].isdecimal()):
-        return otherwise
-    return float(parts[1])
+    ours, _, rest = name.partition(".")
+    stamp = rest.partition(".")[0]
+    return float(stamp) if ours == OURS and stamp.isascii() and stamp.isdecimal() else otherwise
