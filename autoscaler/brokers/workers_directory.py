@@ -12,6 +12,7 @@ from autoscaler.brokers.heartbeats import Roll
 from autoscaler.brokers.workers_account import NEVER, Node
 
 STRANGERS_SECONDS = 60.0
+LOOK_SECONDS = 2.0
 STRANGERS_AT_ONCE = 20
 GONE_SECONDS = 600.0
 
@@ -23,7 +24,7 @@ class Directory:
         self._nodes: dict[str, Node] = {}
         self._consumers: dict[str, frozenset[str]] = {}
         self._queues: dict[str, frozenset[str]] = {}
-        self._asked_at: float | None = None
+        self._looked_at: float | None = None
         self._lock = threading.Lock()
 
     def node(self, name: str) -> Node:
@@ -64,15 +65,18 @@ class Directory:
                     self._enter(name, frozenset())
 
     def unknown(self, roll: Roll, now: float) -> list[Node]:
-        """Return those who are heard and whose queues ought to be asked for: once a minute, at most 20."""
-        if self._asked_at is not None and now - self._asked_at < STRANGERS_SECONDS:
+        """Return those who are heard and whose queues ought to be asked for, at most twenty at once.
+
+        Everybody is asked once a minute.
+        """
+        if self._looked_at is not None and now - self._looked_at < LOOK_SECONDS:
             return []
-        self._asked_at = now
+        self._looked_at = now
         self._forget_gone(roll, now)
         nodes = [self.node(name) for name in roll.alive(now)]
         due = [
             node
             for node in nodes
-            if not node.queued and now - max(node.facts_at, node.wanted_at) >= STRANGERS_SECONDS
+            if not node.queued and now - max(node.asked_at or NEVER, node.wanted_at) >= STRANGERS_SECONDS
         ]
         return sorted(due, key=lambda node: node.asked_at or NEVER)[:STRANGERS_AT_ONCE]
