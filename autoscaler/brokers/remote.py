@@ -72,7 +72,7 @@ class RemoteControl:
         url, tls = address.url(), False if address.tls is None else address.tls.options()
         with Celery(broker=url, set_as_current=False) as app:
             app.conf.control_queue_expires = None
-            app.conf.broker_transport_options = _transport_options(broker)
+            app.conf.broker_transport_options = transport_options(broker)
             with app.connection_for_write(url, ssl=tls) as connection:
                 self._clear(address, connection)
                 mailbox = app.control.mailbox(connection)
@@ -124,7 +124,7 @@ class _Producers:
         yield _OneTry(make(self._connection.default_channel, auto_declare=False))
 
 
-def _transport_options(broker: BrokerSettings) -> dict[str, object]:
+def transport_options(broker: BrokerSettings) -> dict[str, object]:
     """Return kombu's options: the workers' layout of keys, no patience, and hands off `unacked`.
 
     A blocking pop, by which replies are awaited, holds a connection for `POLL_SECONDS`.

@@ -239,6 +239,22 @@ class BrokerSettings:
     timeout_seconds: float = setting(
         "longest wait for the broker, to connect and for each answer", 1.0, at_least=0.05, at_most=30
     )
+    answer_timeout_seconds: float = setting(
+        "longest wait for a worker's answer to remote control", 1.0, at_least=0.1, at_most=30
+    )
+    event_exchange: str = setting(
+        "exchange of the workers' events, as in Celery's setting of that name", "celeryev", at_least=1
+    )
+    event_queue_prefix: str = setting(
+        "beginning of the names of queues of events, as in Celery's setting of that name",
+        "celeryev",
+        at_least=1,
+    )
+    control_exchange: str = setting(
+        "name before .pidbox of remote control's exchange, as in Celery's setting of that name",
+        "celery",
+        at_least=1,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +289,16 @@ class TargetSettings:
     )
     worker_node: str = setting(
         "Celery's node name of a worker, {pod} being the pod's name", "celery@{pod}", at_least=1
+    )
+    remote_control: bool = setting(
+        "ask workers what they hold; without it only their heartbeats are heard",
+        True,
+    )
+    inspect_every_seconds: float = setting(
+        "time between two questions to a worker while an answer could send it home",
+        5.0,
+        at_least=2,
+        at_most=300,
     )
     stale_after_seconds: float = setting(
         "how long the last answer of a broker that fell silent may still call up workers",

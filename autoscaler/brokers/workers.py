@@ -1,0 +1,198 @@
+"""Who of a target's workers is alive and what each of them runs, gathered beside the loop.
+
+Two streams feed it: heartbeats, which come by themselves (`heartbeats_streams`), and inspections, sent
+when they are due by a few threads over one control connection for each broker (`workers_line`). The
+loop reads what is known from memory. How both are merged: `workers_account`.
+
+Questions go to workers by name, at most `NODES_AT_ONCE` in one call, and to all targets of a broker
+together. Every worker of a broker gets to see every question, so they are few: while nothing depends on
+the answers one a minute.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import replace
+
+from autoscaler.brokers.heartbeats import Heard, Roll
+from autoscaler.brokers.heartbeats_streams import Streams
+from autoscaler.brokers.workers_account import BUSY_SECONDS, Node
+from autoscaler.brokers.workers_desk import Desks, OpenLine
+from autoscaler.brokers.workers_target import TargetRecord
+from autoscaler.config.model import TargetSettings
+from autoscaler.core.account import WorkerAccount
+from autoscaler.core.model import Quality, Reading, TargetRef, WorkerPod, WorkerSet, fresh, unknown
+
+SOURCE = "celery stats"
+THREADS = 4
+RENEWAL_GRACE_SECONDS = 360.0
+FORGOTTEN_AFTER_SECONDS = 86_400.0
+NOBODY = "no worker was ready to be asked yet"
+
+
+class Workforce:
+    """Knows the workers of all targets. `clock` returns monotonic seconds, `wall` those since the epoch.
+
+    A target's methods may be called from any thread, but not from two at a time.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+        *,
+        streams: Streams | None = None,
+        open_line: OpenLine | None = None,
+        executor: Executor | None = None,
+    ) -> None:
+        self._clock = clock
+        self._streams = streams or Streams(clock)
+        self._desks = Desks(clock, wall, open_line, executor or ThreadPoolExecutor(THREADS, "inspect"))
+        self._targets: dict[TargetRef, TargetRecord] = {}
+        self._lock = threading.Lock()
+
+    def want(self, target: TargetSettings, url: str, *, on: bool) -> None:
+        """Have a target's heartbeats listened to, or not: call it every tick."""
+        place = self._target(target.ref).find(target, url) if url else None
+        if place is not None:
+            self._streams.want(target.ref, place, target.broker, on=on)
+
+    def drop(self, target: TargetRef) -> None:
+        """Forget a target that is no longer configured."""
+        with self._lock:
+            record = self._targets.pop(target, None)
+        if record is not None and record.place is not None and record.settings is not None:
+            self._streams.want(target, record.place, record.settings.broker, on=False)
+
+    def ask(self, target: TargetSettings, url: str, workers: WorkerSet, *, urgent: bool = False) -> None:
+        """Have the ready workers asked that are due, and return at once: call it every tick.
+
+        A worker is due when it has become ready, when it begins to consume again, every
+        `inspect_every_seconds` while it is `urgent` to know, or the worker holds ETA tasks, every
+        minute otherwise, and sooner after silence; never twice within two seconds.
+        """
+        record, now = self._target(target.ref), self._clock()
+        place = record.find(target, url)
+        self._desks.sweep(now)
+        if place is None or not target.remote_control:
+            return
+        if record.uid != workers.uid:
+            record.uid, record.ready = workers.uid, {}
+        desk, roll = self._desks.at(place), self._streams.roll(target.ref)
+        directory = desk.directory(target.broker)
+        ready: dict[str, Node] = {}
+        for pod in workers.pods:
+            if pod.ready and not pod.terminating:
+                node = directory.node(_node_of(target, pod))
+                ready[node.name] = node
+                if node.name not in record.ready:
+                    node.restarted()
+                node.wanted_at = now
+                hurry = urgent or bool(node.said and node.said.holding.eta)
+                node.interval_seconds = target.inspect_every_seconds if hurry else BUSY_SECONDS
+                heard = _heard(roll, node.name)
+                if node.due(now, heard):
+                    desk.put(node, target.broker, facts=node.wants_facts(now, heard))
+        record.ready = ready
+        if roll is not None:
+            for node in directory.unknown(roll, now):
+                desk.put(node, target.broker, facts=True)
+
+    def workers(self, target: TargetRef, pods: Sequence[WorkerPod]) -> tuple[WorkerAccount, ...]:
+        """Return what is known of the workers in these pods; of some there may be nothing."""
+        record, now, roll = self._target(target), self._clock(), self._streams.roll(target)
+        if record.settings is None:
+            return ()
+        accounts = []
+        for pod in pods:
+            name = _node_of(record.settings, pod)
+            account = self._node(record, name).account(now, _heard(roll, name))
+            if account is not None:
+                leaves = pod.terminating and account.quality is Quality.FRESH
+                accounts.append(replace(account, quality=Quality.STALE) if leaves else account)
+        return tuple(accounts)
+
+    def slots(self, target: TargetRef) -> Reading[int]:
+        """Return the tasks that a worker of the target runs at a time: what most of them last said.
+
+        The smaller of equally frequent numbers counts. A number that was measured is kept, and stays
+        fresh, when the workers are gone: a target at zero has to know how many to call up.
+        """
+        record, now = self._target(target), self._clock()
+        record.learn()
+        detail = self._trouble(record)
+        if record.slots is None:
+            return unknown(SOURCE, detail or NOBODY)
+        age = now - record.slots.at
+        overdue = age > RENEWAL_GRACE_SECONDS
+        node = record.slots.node
+        source = f"last reported by {node}" if overdue else f"{SOURCE} of {node}"
+        return replace(fresh(record.slots.number, source, age), detail=detail)
+
+    def strangers(self, target: TargetRef) -> Reading[int]:
+        """Return how many workers that are not the target's are heard that consume its queues.
+
+        Their queues have to be asked of them, twenty a minute at most; unknown while nobody listens.
+        """
+        record, now, roll = self._target(target), self._clock(), self._streams.roll(target)
+        if roll is None or record.settings is None:
+            return unknown("heartbeat", self._streams.detail(target) or "heartbeats are not listened to")
+        desk = None if record.place is None else self._desks.known(record.place)
+        if desk is None or not record.settings.remote_control:
+            return unknown("heartbeat", "workers are not asked which queues they consume")
+        directory = desk.directory(record.settings.broker)
+        consumers = frozenset[str]().union(*(directory.consumers(queue) for queue in record.settings.queues))
+        count = 0
+        for name in consumers:
+            heard = roll.heard(name)
+            count += heard is not None and heard.lasts(now) and not heard.offline and not record.owns(name)
+        return fresh(count, "heartbeat and inspection")
+
+    def detail(self, target: TargetRef) -> str:
+        """Return what is not known of a target's workers, and why; empty when nothing is missing."""
+        record = self._target(target)
+        parts = (self._streams.detail(target), self._trouble(record))
+        return "; ".join(part for part in parts if part)
+
+    def close(self) -> None:
+        """End the streams and the threads, once what they are doing is done."""
+        self._desks.close()
+        self._streams.close()
+
+    def _target(self, target: TargetRef) -> TargetRecord:
+        """Return a target's record, and forget the targets that nobody has spoken of for a day."""
+        now = self._clock()
+        record = self._targets.get(target)
+        if record is None:
+            with self._lock:
+                kept = now - FORGOTTEN_AFTER_SECONDS
+                self._targets = {ref: old for ref, old in self._targets.items() if old.touched_at > kept}
+                record = self._targets.setdefault(target, TargetRecord(now))
+        record.touched_at = now
+        return record
+
+    def _node(self, record: TargetRecord, name: str) -> Node:
+        desk = None if record.place is None else self._desks.known(record.place)
+        if desk is None or record.settings is None:
+            return Node(name)
+        return desk.directory(record.settings.broker).find(name) or Node(name)
+
+    def _trouble(self, record: TargetRecord) -> str:
+        """Return why workers have not answered."""
+        if record.settings is not None and not record.settings.remote_control:
+            return "remote control is switched off: what workers reserve, and their ETA tasks, is not known"
+        if record.refusal:
+            return record.refusal
+        desk = None if record.place is None else self._desks.known(record.place)
+        return (desk.detail if desk is not None else "") or record.silence()
+
+
+def _node_of(target: TargetSettings, pod: WorkerPod) -> str:
+    return target.worker_node.replace("{pod}", pod.name)
+
+
+def _heard(roll: Roll | None, node: str) -> Heard | None:
+    return None if roll is None else roll.heard(node)

@@ -1,0 +1,238 @@
+"""Sending inspections: one call at a time for each broker, in a few threads for all of them.
+
+Questions to one broker wait at its desk and go out together. A broker that does not let itself be
+asked is left alone for growing pauses, and a connection that is idle for half a minute is closed.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Protocol
+
+from autoscaler.brokers.breaker import Breaker, refusal
+from autoscaler.brokers.names import Names
+from autoscaler.brokers.workers_account import Node
+from autoscaler.brokers.workers_answers import FACTS, HELD, facts, holding
+from autoscaler.brokers.workers_directory import Directory
+from autoscaler.brokers.workers_failures import reason
+from autoscaler.brokers.workers_line import Answers, ControlLine, Layout, layout_of
+from autoscaler.brokers.workers_place import Place
+from autoscaler.config.model import BrokerSettings
+
+NODES_AT_ONCE = 20
+IDLE_SECONDS = 30.0
+SWEEP_SECONDS = 5.0
+FORGOTTEN_AFTER_SECONDS = 600.0
+
+
+class Control(Protocol):
+    """An open control connection: see `ControlLine`."""
+
+    layout: Layout
+
+    @property
+    def worn(self) -> bool: ...  # noqa: D102  # see there
+    def ask(self, nodes: Sequence[str], commands: Sequence[str]) -> Answers: ...  # noqa: D102
+    def close(self) -> None: ...  # noqa: D102
+
+
+OpenLine = Callable[[Place, BrokerSettings], Control]
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    node: Node
+    broker: BrokerSettings
+    facts: bool
+
+
+class Desk:
+    """The questions to the workers of one broker. Safe to use from several threads."""
+
+    def __init__(
+        self, place: Place, open_line: OpenLine, executor: Executor, clock: Callable[[], float]
+    ) -> None:
+        self._place = place
+        self._open = open_line
+        self._executor = executor
+        self._clock = clock
+        self._questions: deque[_Question] = deque()
+        self._lock = threading.Lock()
+        self._busy = False
+        self._closed = False
+        self._control: Control | None = None
+        self._breaker = Breaker()
+        self._detail = ""
+        self._used_at = clock()
+        self._directories: dict[Layout, Directory] = {}
+
+    def directory(self, broker: BrokerSettings) -> Directory:
+        """Return the workers that are reached the way that a target's settings say."""
+        layout = layout_of(broker)
+        found = self._directories.get(layout)
+        return self._directories.setdefault(layout, Directory()) if found is None else found
+
+    @property
+    def detail(self) -> str:
+        """Why the workers cannot be asked, empty when they can."""
+        if not self._detail or self._breaker.admits(self._clock()):
+            return self._detail
+        return refusal(self._breaker, self._detail, self._clock())
+
+    def put(self, node: Node, broker: BrokerSettings, *, facts: bool) -> None:
+        """Have a node asked before long, unless its broker has to be left alone."""
+        with self._lock:
+            if self._closed or not (self._busy or self._breaker.admits(self._clock())):
+                return
+            node.queued = True
+            self._questions.append(_Question(node, broker, facts))
+            if not self._busy:
+                self._busy = True
+                self._executor.submit(self._work)
+
+    def idle(self, now: float) -> bool:
+        """Return whether the connection is not needed; close it in a thread then."""
+        with self._lock:
+            if self._busy or now - self._used_at < IDLE_SECONDS:
+                return False
+            if self._control is not None:
+                self._busy = True
+                self._executor.submit(self._work)
+            self._closed = now - self._used_at >= FORGOTTEN_AFTER_SECONDS and self._control is None
+            return self._closed
+
+    def close(self) -> None:
+        """Hang up; nobody may be asking any more."""
+        with self._lock:
+            self._closed = True
+        self._hang_up()
+
+    def _work(self) -> None:
+        """Send one call, or hang up where there is none to send; then let others have the thread."""
+        with self._lock:
+            batch = self._batch()
+        try:
+            if batch:
+                self._ask(batch)
+            else:
+                self._hang_up()
+        finally:
+            with self._lock:
+                for question in batch:
+                    question.node.queued = False
+                self._used_at = self._clock()
+                self._busy = bool(self._questions) and not self._closed
+                if self._busy:
+                    self._executor.submit(self._work)
+
+    def _batch(self) -> list[_Question]:
+        """Take the first question and those behind it that can be asked in the same call."""
+        batch: list[_Question] = []
+        for _ in range(len(self._questions)):
+            first = batch[0] if batch else self._questions[0]
+            question = self._questions[0]
+            if len(batch) == NODES_AT_ONCE or layout_of(question.broker) != layout_of(first.broker):
+                break
+            batch.append(self._questions.popleft())
+        return batch
+
+    def _ask(self, batch: Sequence[_Question]) -> None:
+        at = self._clock()
+        for question in batch:
+            question.node.asked_at = at
+        try:
+            answers = self._call(batch)
+        except Exception as error:  # noqa: BLE001  # whatever it was, the asking has to go on
+            self._fail(f"{self._place} {reason(error, batch[0].broker.timeout_seconds)}")
+            for question in batch:
+                question.node.asked_at = None
+            return
+        self._breaker, self._detail = self._breaker.succeeded(), answers.detail
+        for question in batch:
+            told = answers.told.get(question.node.name, {})
+            known = facts(told)
+            question.node.take(at, holding(told), known)
+            if known is not None:
+                self.directory(question.broker).note(question.node.name, known.queues)
+
+    def _call(self, batch: Sequence[_Question]) -> Answers:
+        broker = batch[0].broker
+        if self._control is not None and (self._control.worn or self._control.layout != layout_of(broker)):
+            self._hang_up()
+        if self._control is None:
+            self._control = self._open(self._place, broker)
+        commands = HELD + FACTS if any(question.facts for question in batch) else HELD
+        return self._control.ask(sorted({question.node.name for question in batch}), commands)
+
+    def _fail(self, detail: str) -> None:
+        self._breaker = self._breaker.failed(self._clock())
+        self._detail = detail
+        self._hang_up()
+        with self._lock:
+            for question in self._questions:
+                question.node.queued = False
+            self._questions.clear()
+
+    def _hang_up(self) -> None:
+        control, self._control = self._control, None
+        if control is not None:
+            control.close()
+
+
+class Desks:
+    """The desks of all brokers."""
+
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        wall: Callable[[], float],
+        open_line: OpenLine | None,
+        executor: Executor,
+    ) -> None:
+        self._clock = clock
+        self._wall = wall
+        self._names = Names()
+        self._open = open_line or self._control
+        self._executor = executor
+        self._desks: dict[Place, Desk] = {}
+        self._lock = threading.Lock()
+        self._swept_at = clock()
+
+    def at(self, place: Place) -> Desk:
+        """Return a broker's desk."""
+        with self._lock:
+            desk = self._desks.get(place)
+            if desk is None:
+                desk = self._desks[place] = Desk(place, self._open, self._executor, self._clock)
+            return desk
+
+    def known(self, place: Place) -> Desk | None:
+        """Return a broker's desk, if it has been asked."""
+        return self._desks.get(place)
+
+    def sweep(self, now: float) -> None:
+        """Close connections that are idle, every few seconds."""
+        if now - self._swept_at < SWEEP_SECONDS:
+            return
+        with self._lock:
+            self._swept_at = now
+            desks = tuple(self._desks.items())
+        for place, desk in desks:
+            if desk.idle(now):
+                with self._lock:
+                    self._desks.pop(place, None)
+
+    def close(self) -> None:
+        """Drop the questions not asked yet, wait for those under way, and hang up."""
+        with self._lock:
+            desks = tuple(self._desks.values())
+        self._executor.shutdown(wait=True, cancel_futures=True)
+        for desk in desks:
+            desk.close()
+
+    def _control(self, place: Place, broker: BrokerSettings) -> Control:
+        return ControlLine(place, broker, self._names, clock=self._clock, wall=self._wall)
