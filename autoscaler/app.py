@@ -10,8 +10,8 @@ from types import TracebackType
 import structlog
 
 from autoscaler import __version__
-from autoscaler.brokers.census import CelerySlotCensus
 from autoscaler.brokers.registry import BrokerRegistry
+from autoscaler.brokers.workers import Workforce
 from autoscaler.cluster.broker_urls import ClusterBrokerUrls
 from autoscaler.cluster.client import Api
 from autoscaler.cluster.scale import ApiScaler, DryRunScaler
@@ -69,7 +69,7 @@ class Service:
             containers=containers.get,
         )
         self._brokers = BrokerRegistry(clock=clock)
-        self._census = CelerySlotCensus(clock=clock)
+        self._workforce = Workforce(clock)
         self._metrics = MetricsReporter(clock, dry_run=controller.dry_run)
         self._daemon = self._compose()
         self._server: ReportServer | None = None
@@ -85,7 +85,7 @@ class Service:
                     target,
                     target.policy(controller.poll_interval_seconds),
                     cluster=self._view,
-                    census=self._census,
+                    workforce=self._workforce,
                     scaler=scaler,
                     reporter=reporter,
                     clock=self._clock,
@@ -95,7 +95,6 @@ class Service:
             ],
             urls=ClusterBrokerUrls(self._api, self._view, self._clock),
             brokers=self._brokers,
-            census=self._census,
             reporter=reporter,
             clock=self._clock,
         )
@@ -115,7 +114,7 @@ class Service:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._daemon.close()
-        self._census.close()
+        self._workforce.close()
         self._brokers.close()
         self._view.stop()
         if self._server is not None:

@@ -28,7 +28,6 @@ from autoscaler.ports import (
     DepthQuery,
     DepthReader,
     Reporter,
-    SlotCensus,
 )
 from autoscaler.reconcile import Plan, Reconciler
 
@@ -109,7 +108,6 @@ class Daemon:
         *,
         urls: BrokerUrls,
         brokers: Brokers,
-        census: SlotCensus,
         reporter: Reporter,
         clock: Callable[[], float],
     ) -> None:
@@ -117,7 +115,6 @@ class Daemon:
         self._reconcilers = tuple(reconcilers)
         self._urls = urls
         self._brokers = brokers
-        self._census = census
         self._reporter = reporter
         self._clock = clock
         # Looking for brokers, reading them and writing wait for different things: none takes the threads
@@ -261,7 +258,7 @@ class Daemon:
             if plan is None:
                 return _done(Result.UNSEEN)
             if url:
-                self._census.ask(member.target, url, plan.snapshot.workers)
+                member.attend(url, plan)
             if plan.writes:
                 job = self._writers.submit(self._carry_out, member, plan)
                 handed_on = True

@@ -9,6 +9,7 @@ from autoscaler.core.account import BrokerAccount
 from autoscaler.core.model import Quality, Reading, WorkerSet, fresh, unknown
 from autoscaler.core.sharing import share_of
 from autoscaler.core.snapshot import Snapshot
+from autoscaler.ports import Workforce
 
 ASSUMED_SLOTS = 1
 
@@ -34,7 +35,7 @@ def observe(
     moment: Moment,
     workers: Reading[WorkerSet],
     broker: Reading[BrokerAccount],
-    slots: Reading[int],
+    workforce: Workforce,
 ) -> Snapshot | None:
     """Return what there is to know of a target, None where the cluster does not show it."""
     if workers.value is None:
@@ -46,7 +47,9 @@ def observe(
         workers=workers.value,
         workers_quality=workers.quality,
         broker=aged(broker, target.stale_after_seconds),
-        slots=slots_per_worker(target, workers.value, slots),
+        slots=slots_per_worker(target, workers.value, workforce.slots(target.ref)),
+        crew=tuple(workforce.workers(target.ref, workers.value.pods)),
+        strangers=workforce.strangers(target.ref).value or 0,
     )
 
 

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from autoscaler.config.model import BrokerSettings, TargetSettings
-from autoscaler.core.account import BrokerAccount
+from autoscaler.core.account import BrokerAccount, WorkerAccount
 from autoscaler.core.model import (
     Decision,
     Outcome,
     Reading,
     TargetRef,
+    WorkerPod,
     WorkerSet,
 )
 from autoscaler.core.snapshot import Snapshot
@@ -111,15 +112,30 @@ class Scaler(Protocol):
         ...
 
 
-class SlotCensus(Protocol):
-    """What workers say about their concurrency, gathered in the background."""
+class Workforce(Protocol):
+    """What workers say of themselves, gathered in the background: nothing here waits for anybody."""
 
     def slots(self, target: TargetRef) -> Reading[int]:
         """Return the slots per worker that this target's workers last reported."""
         ...
 
-    def ask(self, target: TargetSettings, url: str, workers: WorkerSet) -> None:
-        """Ask the workers of a target when it is due, without waiting for the answer."""
+    def workers(self, target: TargetRef, pods: Sequence[WorkerPod]) -> Sequence[tuple[str, WorkerAccount]]:
+        """Return what is known of the workers in these pods, by the pod's name; of some there may be nothing."""
+        ...
+
+    def strangers(self, target: TargetRef) -> Reading[int]:
+        """Return how many workers that are none of the target's consume its queues."""
+        ...
+
+    def attend(self, target: TargetSettings, url: str, workers: WorkerSet, *, urgent: bool) -> None:
+        """Listen to a target's workers and ask them when it is due: called at every tick.
+
+        `urgent` says that something depends on what they hold.
+        """
+        ...
+
+    def leave(self, target: TargetSettings, url: str) -> None:
+        """Listen no longer: the target has no workers, and nothing waits for any."""
         ...
 
 

@@ -14,7 +14,7 @@ from autoscaler.core.model import Decision, Outcome, OutcomeKind, Reading
 from autoscaler.core.policy import Policy
 from autoscaler.core.snapshot import Snapshot
 from autoscaler.observe import Moment, observe
-from autoscaler.ports import Cluster, Reporter, Scaler, SlotCensus
+from autoscaler.ports import Cluster, Reporter, Scaler, Workforce
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Reconciler:
         policy: Policy,
         *,
         cluster: Cluster,
-        census: SlotCensus,
+        workforce: Workforce,
         scaler: Scaler,
         reporter: Reporter,
         clock: Callable[[], float],
@@ -57,7 +57,7 @@ class Reconciler:
         self.target = target
         self._policy = policy
         self._cluster = cluster
-        self._census = census
+        self._workforce = workforce
         self._scaler = scaler
         self._reporter = reporter
         self._clock = clock
@@ -80,7 +80,7 @@ class Reconciler:
         ref = self.target.ref
         workers = self._cluster.worker_set(ref)
         moment = Moment(self._clock(), self._wall())
-        snapshot = observe(self.target, moment, workers, broker, self._census.slots(ref))
+        snapshot = observe(self.target, moment, workers, broker, self._workforce)
         if snapshot is None:
             self._reporter.unseen(ref, workers.detail)
             return None
@@ -88,6 +88,20 @@ class Reconciler:
         decision = decide(snapshot, self._policy, history)
         self.look_into_lists = not snapshot.workers.pods or bool(decision.later_tasks)
         return Plan(broker, snapshot, history, decision)
+
+    def attend(self, url: str, plan: Plan) -> None:
+        """Have the workers listened to and asked, as far as a plan calls for it; takes no time.
+
+        It is urgent to know what they hold when nothing else speaks against sending them home.
+        """
+        snapshot, decision = plan.snapshot, plan.decision
+        if not snapshot.workers.pods and not decision.replicas:
+            self._workforce.leave(self.target, url)
+            return
+        waiting = snapshot.broker.value is None or any(
+            queue.messages > len(queue.eta) for queue in snapshot.broker.value.queues
+        )
+        self._workforce.attend(self.target, url, snapshot.workers, urgent=not waiting)
 
     def carry_out(self, plan: Plan) -> Outcome:
         """Act on a plan, report, remember, and return what came of it.

@@ -7,13 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from autoscaler.config.model import BrokerSettings, TargetSettings
-from autoscaler.core.account import BrokerAccount, Delivered, QueueMessages
+from autoscaler.core.account import BrokerAccount, Delivered, QueueMessages, WorkerAccount
 from autoscaler.core.model import (
     Decision,
     Outcome,
     OutcomeKind,
     Reading,
     TargetRef,
+    WorkerPod,
     WorkerSet,
     fresh,
     unknown,
@@ -80,20 +81,34 @@ class FakeCluster:
         return Outcome(OutcomeKind.APPLIED, decision.replicas)
 
 
-class FakeCensus:
-    """Slots as told, and a note of who was asked."""
+class FakeWorkforce:
+    """Slots and accounts as told, and a note of who was attended to and how urgently."""
 
     def __init__(self) -> None:
         self.known: dict[str, Reading[int]] = {}
-        self.asked: list[tuple[str, str]] = []
+        self.accounts: dict[str, WorkerAccount] = {}
+        self.attended: list[tuple[str, str, bool]] = []
+        self.left: list[str] = []
 
     def slots(self, target: TargetRef) -> Reading[int]:
         """Return what was put here."""
         return self.known.get(target.name, unknown("workers", "never answered"))
 
-    def ask(self, target: TargetSettings, url: str, workers: WorkerSet) -> None:
+    def workers(self, target: TargetRef, pods: Sequence[WorkerPod]) -> list[tuple[str, WorkerAccount]]:
+        """Return what was put here."""
+        return [(pod.name, self.accounts[pod.name]) for pod in pods if pod.name in self.accounts]
+
+    def strangers(self, target: TargetRef) -> Reading[int]:
+        """Return none."""
+        return fresh(0, "heartbeat")
+
+    def attend(self, target: TargetSettings, url: str, workers: WorkerSet, *, urgent: bool) -> None:
         """Note it."""
-        self.asked.append((target.name, url))
+        self.attended.append((target.name, url, urgent))
+
+    def leave(self, target: TargetSettings, url: str) -> None:
+        """Note it."""
+        self.left.append(target.name)
 
 
 @dataclass

@@ -15,11 +15,11 @@ from tests.fakes import (
     PATIENCE_SECONDS,
     Clock,
     FakeBrokers,
-    FakeCensus,
     FakeCluster,
     FakeReader,
     FakeReporter,
     FakeUrls,
+    FakeWorkforce,
 )
 
 
@@ -36,7 +36,7 @@ class Bench:
         most: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         self.reporter = FakeReporter()
-        self.census = FakeCensus()
+        self.workforce = FakeWorkforce()
         self.clock = Clock()
         targets = [
             TargetSettings("data", name, queues or (name,), max_replicas=most.get(name, 10))
@@ -49,7 +49,7 @@ class Bench:
                     target,
                     target.policy(1.0),
                     cluster=cluster,
-                    census=self.census,
+                    workforce=self.workforce,
                     scaler=cluster,
                     reporter=self.reporter,
                     clock=self.clock,
@@ -59,7 +59,6 @@ class Bench:
             ],
             urls=urls,
             brokers=brokers,
-            census=self.census,
             reporter=self.reporter,
             clock=self.clock,
         )
@@ -78,7 +77,7 @@ def test_targets_of_one_broker_are_read_together():
         tick = bench.daemon.tick(PATIENCE_SECONDS)
     assert (reader.reads, tick.served, tick.good) == (1, 2, True)
     assert (cluster.replicas("a"), cluster.replicas("b")) == (3, 4)
-    assert bench.census.asked == [("a", "one"), ("b", "one")]
+    assert bench.workforce.attended == [("a", "one", False), ("b", "one", False)]
 
 
 def test_a_queue_that_two_targets_consume_is_split_between_them():

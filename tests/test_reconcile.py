@@ -10,7 +10,7 @@ from autoscaler.core.model import Outcome, OutcomeKind, WorkerPod, WorkerSet, fr
 from autoscaler.observe import aged, slots_per_worker
 from autoscaler.reconcile import Reconciler
 from tests.builders import NOW, depth
-from tests.fakes import Clock, FakeCensus, FakeCluster, FakeReporter
+from tests.fakes import Clock, FakeCluster, FakeReporter, FakeWorkforce
 
 
 class Bench:
@@ -18,7 +18,7 @@ class Bench:
 
     def __init__(self, replicas: int, scaler=None, **keys) -> None:
         self.cluster = FakeCluster(w=replicas)
-        self.census = FakeCensus()
+        self.workforce = FakeWorkforce()
         self.reporter = FakeReporter()
         self.clock = Clock()
         target = TargetSettings(namespace="data", name="w", queues=("default",), **keys)
@@ -26,7 +26,7 @@ class Bench:
             target,
             target.policy(1.0),
             cluster=self.cluster,
-            census=self.census,
+            workforce=self.workforce,
             scaler=scaler or self.cluster,
             reporter=self.reporter,
             clock=self.clock,

@@ -54,6 +54,15 @@ class Workforce:
         self._targets: dict[TargetRef, TargetRecord] = {}
         self._lock = threading.Lock()
 
+    def attend(self, target: TargetSettings, url: str, workers: WorkerSet, *, urgent: bool) -> None:
+        """Listen to a target's heartbeats and ask its workers when it is due. See the port."""
+        self.want(target, url, on=True)
+        self.ask(target, url, workers, urgent=urgent)
+
+    def leave(self, target: TargetSettings, url: str) -> None:
+        """Listen no longer. See the port."""
+        self.want(target, url, on=False)
+
     def want(self, target: TargetSettings, url: str, *, on: bool) -> None:
         """Have a target's heartbeats listened to, or not: call it every tick."""
         place = self._target(target.ref).find(target, url) if url else None
@@ -101,8 +110,8 @@ class Workforce:
             for node in directory.unknown(roll, now):
                 desk.put(node, target.broker, facts=True)
 
-    def workers(self, target: TargetRef, pods: Sequence[WorkerPod]) -> tuple[WorkerAccount, ...]:
-        """Return what is known of the workers in these pods; of some there may be nothing."""
+    def workers(self, target: TargetRef, pods: Sequence[WorkerPod]) -> tuple[tuple[str, WorkerAccount], ...]:
+        """Return what is known of the workers in these pods, by pod; of some there may be nothing."""
         record, now, roll = self._target(target), self._clock(), self._streams.roll(target)
         if record.settings is None:
             return ()
@@ -112,7 +121,7 @@ class Workforce:
             account = self._node(record, name).account(now, _heard(roll, name))
             if account is not None:
                 leaves = pod.terminating and account.quality is Quality.FRESH
-                accounts.append(replace(account, quality=Quality.STALE) if leaves else account)
+                accounts.append((pod.name, replace(account, quality=Quality.STALE) if leaves else account))
         return tuple(accounts)
 
     def slots(self, target: TargetRef) -> Reading[int]:

@@ -333,7 +333,7 @@ class TargetSettings:
             scale_down=self.scale_down.rules(self.tolerance),
             startup_seconds=self.startup_seconds,
             visibility_timeout_seconds=self.broker.visibility_timeout_seconds,
-            remote_control=False,
+            remote_control=self.remote_control,
             fallback=Fallback(
                 FallbackMode(self.fallback.mode), self.fallback.replicas, self.fallback.after_seconds
             ),

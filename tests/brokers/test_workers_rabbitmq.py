@@ -9,9 +9,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from autoscaler.sandbox.rabbitmq_server import RabbitServer, RabbitUnavailable
 
 from autoscaler.core.model import Quality
-from autoscaler.sandbox.rabbitmq_server import RabbitServer, RabbitUnavailable
 from tests.brokers.servers import wait_until
 from tests.brokers.test_workers_redis import FINE, TARGET, Watch, holds, produce, start
 
@@ -56,7 +56,7 @@ def test_what_a_worker_runs_reserves_and_keeps_for_later(
     watch: Watch,
     stack: ExitStack,
     tmp_path: Path,
-    late: bool,  # noqa: FBT001  # a column of the table
+    late: bool,  # a column of the table
 ) -> None:
     """All of it in one account, and after SIGTERM stale."""
     worker = start(

@@ -121,7 +121,7 @@ def test_what_a_worker_runs_and_reserves(
     stack: ExitStack,
     tmp_path: Path,
     pool: tuple[str, ...],
-    late: bool,  # noqa: FBT001  # a column of the table
+    late: bool,  # a column of the table
     prefetch: int,
     sent: int,
     active: int,
