@@ -124,7 +124,7 @@ def test_the_config_map_is_mounted_whole_where_the_daemon_looks(kustomize: Kusto
     (container,) = pod(documents)["containers"]
     (mount,) = container["volumeMounts"]
     assert (mount["name"], "subPath" in mount) == (volume["name"], False)
-    file = PurePosixPath(container["args"][-1])
+    file = PurePosixPath(container["args"][2])
     assert container["args"][:3] == ["run", "--config", str(file)]
     assert str(file.parent) == mount["mountPath"]
     assert list(config["data"]) == [file.name]
