@@ -80,6 +80,7 @@ class Unacked:
         self._routes = Routes(prefix, sep)
         self._seen = Mark(0)
         self._account = NOTHING
+        self._searched = NOTHING.mark
         self._refusal = ""
         self._refused_until = 0.0
         self._trouble = ""
@@ -121,8 +122,10 @@ class Unacked:
         """Whether a look beside the reads is due."""
         if now < self._refused_until or not 0 < self._seen.count <= MOST_IN_MEMORY:
             return False
+        if not self.fits_read:
+            return not self._is_current(now)
         missing = self._account.mark == self._seen and self._account.shares.missing > 0
-        return missing if self.fits_read else not self._is_current(now)
+        return missing and self._searched != self._seen
 
     def background_talk(self, now: float, ended: Callable[[], bool]) -> Talk:
         """Return the talk that looks into any number of messages, in small bites."""
@@ -205,6 +208,7 @@ class Unacked:
         loose: dict[bytes, Content] = {}
         if count > len(contents):
             yield from self._scan(contents, loose)
+            self._searched = mark
         if not ended():
             yield from self._settle(Account(mark, now, contents, loose), scores)
 
