@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -261,10 +263,44 @@ def test_each_right_makes_more_known(server: RedisServer, clock: FakeClock, righ
         assert (reading.value, reading.detail) == (Delivered((NOW, NOW)), "")
 
 
+def test_without_the_right_to_search_the_rest_is_known(server: RedisServer, background: Background) -> None:
+    """What the index lacks stays counted for everybody, and it is said why."""
+    deliver(server, "1", entry("q"))
+    server.admin.hset("unacked", "lost", entry("q"))
+    server.user("reader", "pw", "~*", "+llen", "+hlen", "+zrange", "+hmget")
+    address = parse(f"redis://reader:pw@127.0.0.1:{server.port}/0")
+    with closing(RedisReader(address, background=background)) as reader:
+        wait_until(lambda: delivered(reader, query("a", "q"))[0].detail, "the refusal")
+        (reading,) = delivered(reader, query("a", "q"))
+    assert reading.detail == "does not allow HSCAN (NOPERM)"
+    assert (reading.quality, reading.value) == (Quality.FRESH, Delivered((NOW,), uncounted=1))
+
+
+def test_the_rights_in_the_documentation_are_enough_for_everything(
+    server: RedisServer, background: Background
+) -> None:
+    """The line is taken from the page."""
+    page = (Path(__file__).parents[2] / "docs" / "redis.md").read_text(encoding="utf-8")
+    (rule,) = re.findall(r"ACL SETUSER[^`]*", page)
+    server.admin.execute_command(*rule.split())
+    server.admin.acl_log_reset()
+    server.admin.sadd("_kombu.binding.shop", "key\x06\x16\x06\x16q")
+    deliver(server, "1", entry("key", exchange="shop"))
+    server.admin.hset("unacked", "lost", entry("q"))
+    server.admin.lpush("q", json.dumps(json.loads(entry("q", eta=NOW + 1e9))[0]))
+    url = f"redis://autoscaler:password@127.0.0.1:{server.port}/0"
+    asked = DepthQuery(TargetRef("ns", "a"), ("q",), BROKER, look_into_lists=True)
+    with closing(RedisReader(parse(url), background=background)) as reader:
+        wait_until(lambda: delivered(reader, asked)[0].value == Delivered((NOW,), uncounted=1), "all of it")
+        assert account_of(reader.read([asked])[0]).queues[0].eta == (NOW + 1e9,)
+        wait_until(lambda: background.threads == 0, "the end of the search")
+    assert server.admin.acl_log() == []
+
+
 def test_nothing_of_a_message_is_kept(server: RedisServer, reader: RedisReader) -> None:
     """Neither in what is reported nor in what is remembered."""
     deliver(server, "1", entry("q", text="hunter2"))
-    server.admin.lpush("q", entry("q", text="hunter2"))
+    server.admin.lpush("q", json.dumps(json.loads(entry("q", text="hunter2"))[0]))
     readings = reader.read([DepthQuery(TargetRef("ns", "a"), ("q",), BROKER, look_into_lists=True)])
     assert account_of(readings[0]).queues[0].eta_known
     assert not any("hunter2" in text for text in remembered(reader))
