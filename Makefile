@@ -6,7 +6,7 @@
 BIN := .venv/bin
 DEV := .venv/dev.stamp
 PINS := pyproject.toml requirements/install.txt scripts/install
-SHELL_SCRIPTS := $(shell grep -lE '^\#!.*/(env bash|sh)$$' .ci/* scripts/* requirements/*)
+SHELL_SCRIPTS := $(shell grep -slE '^\#!.*/(env bash|sh)$$' .ci/* scripts/* requirements/*)
 
 # Processes that run tests at the same time; 0 runs them in one, where a debugger can be used.
 WORKERS ?= auto
@@ -45,9 +45,12 @@ unit: $(DEV) ## the tests with branch coverage, the core's at 100 %
 	$(BIN)/coverage report --include='autoscaler/core/*' --fail-under=100
 
 .PHONY: test-cluster
-test-cluster: $(DEV) ## the tests that can run against the cluster that KUBECONFIG names
-	@test -n "$(KUBECONFIG)" || { echo "KUBECONFIG has to name the cluster to test against" >&2; exit 2; }
+test-cluster: named-cluster $(DEV) ## the tests that can run against the cluster that KUBECONFIG names
 	$(BIN)/python -m pytest -m cluster $(TEST_ARGS)
+
+.PHONY: named-cluster
+named-cluster:
+	@test -r "$(KUBECONFIG)" || { echo "KUBECONFIG has to name the file of the cluster to test against" >&2; exit 2; }
 
 # A demo with --json prints one object and nothing else, so nothing here may write to standard output.
 .PHONY: demo

@@ -50,10 +50,7 @@ def demonstrate(*, as_json: bool, seed: int) -> bool:
 
 
 class Service:
-    """The daemon with everything it needs, as a context manager.
-
-    Raises OSError on entering where the address for metrics and probes cannot be had.
-    """
+    """The daemon with everything it needs, as a context manager that starts it if it has not been."""
 
     def __init__(self, settings: Settings, api: Api, clock: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
@@ -100,6 +97,15 @@ class Service:
         )
 
     def __enter__(self) -> Service:
+        if self._server is None:
+            self.start()
+        return self
+
+    def start(self) -> None:
+        """Serve metrics and probes, and begin to watch the cluster.
+
+        Raises OSError where the address for metrics and probes cannot be had.
+        """
         controller = self._settings.controller
         self._server = ReportServer(
             controller.http_host,
@@ -108,7 +114,6 @@ class Service:
             {"/healthz": self.unhealthy, "/readyz": self.unready},
         )
         self._view.start()
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -14,6 +14,7 @@ import typer
 
 from autoscaler import __version__
 from autoscaler.app import DemoUnavailable, Service, demonstrate
+from autoscaler.brokers.address import parse as parse_url
 from autoscaler.cluster.broker_urls import from_template, template_secrets
 from autoscaler.cluster.client import ClusterUnknown, connect
 from autoscaler.cluster.rbac import NAME, ServiceAccount, render, rights
@@ -71,7 +72,7 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide and report, but write nothing.")] = False,
     once: Annotated[
         bool,
-        typer.Option("--once", help="Look once and exit: 0 if every target was seen, read and served."),
+        typer.Option("--once", help="Look once and exit: 0 if all targets were seen, read and served."),
     ] = False,
     kubeconfig: KubeconfigOption = None,
     context: ContextOption = None,
@@ -86,21 +87,25 @@ def run(
         settings = replace(settings, controller=replace(settings.controller, dry_run=True))
     set_up(settings.controller.log_format, settings.controller.log_level)
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    if not once:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
     try:
         api = connect(settings.controller.api_timeout_seconds, kubeconfig, context)
     except ClusterUnknown as error:
         _fail(f"no cluster: {error}")
+    service = Service(settings, api)
     try:
-        with Service(settings, api) as service:
-            if not once:
-                service.run(stop)
-                return
-            tick = service.run_once()
+        service.start()
     except OSError as error:
         controller = settings.controller
-        _fail(f"controller.http_host, http_port: {controller.http_host}:{controller.http_port}: {error}")
+        where = f"{controller.http_host}:{controller.http_port}"
+        _fail(f"controller.http_host, http_port: {where}: {error.strerror or error}")
+    with service:
+        if not once:
+            service.run(stop)
+            return
+        tick = service.run_once()
     structlog.get_logger().info(
         "looked once",
         **{name: getattr(tick, name) for name in ("targets", "served", "unseen", "blind", "failed")},
@@ -118,6 +123,7 @@ def check(
     if not offline:
         _fail("only --offline is there so far: the check of the live cluster is still to come")
     settings = _load(config, as_json=as_json)
+    _check_urls(settings)
     if as_json:
         typer.echo(json.dumps({"valid": True, "problems": [], **asdict(summary(settings))}, indent=2))
     else:
@@ -144,7 +150,7 @@ def rbac(
     """
     settings = _load(config)
     namespace, _, name = account.partition("/")
-    if not (namespace and name):
+    if not (namespace and name) or "/" in name:
         _fail(f"--account {account}: it has to be NAMESPACE/NAME")
     secrets: dict[TargetRef, tuple[str, ...]] = {}
     missing = False
@@ -188,6 +194,19 @@ def demo(
         raise typer.Exit(130) from None
 
 
+def _check_urls(settings: Settings) -> None:
+    """Refuse a broker's URL that stands in the file and that no reader understands."""
+    problems = []
+    for target in settings.targets:
+        if target.broker.url is not None:
+            try:
+                parse_url(target.broker.url)
+            except BrokerUnknown as error:
+                problems.append(f"broker.url of {target.ref}: {error}")
+    if problems:
+        _fail("\n".join(problems))
+
+
 def _load(config: Path, *, as_json: bool = False) -> Settings:
     try:
         return load(config)
@@ -196,7 +215,8 @@ def _load(config: Path, *, as_json: bool = False) -> Settings:
             problems = [asdict(problem) for problem in error.problems]
             typer.echo(json.dumps({"valid": False, "problems": problems}, indent=2))
             raise typer.Exit(2) from error
-        _fail(str(error))
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
 
 
 def _warn(message: str) -> None:

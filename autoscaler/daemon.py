@@ -13,7 +13,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
 
@@ -33,6 +33,12 @@ from autoscaler.reconcile import Plan, Reconciler
 
 PATIENCE_SHARE = 0.8
 """The share of the poll interval that a tick waits for brokers and writes."""
+
+OLDEST_PLAN_SECONDS = 1.0
+"""A plan that has waited for longer than this, and than a poll interval, is not carried out any more."""
+
+LOOK_SHARE = 0.1
+"""The share of a tick's patience that it waits for brokers to be found, before those known are read."""
 
 LOOKERS = 8
 """Brokers that are looked for at the same time."""
@@ -67,7 +73,7 @@ class Group:
     """Targets that are read together, with the URL of the broker they share."""
 
     reader: DepthReader
-    url: str
+    url: str = field(repr=False)
     members: tuple[Reconciler, ...]
 
     @property
@@ -150,7 +156,7 @@ class Daemon:
         started = self._clock()
         patience = self._interval * PATIENCE_SHARE if patience_seconds is None else patience_seconds
         deadline = started + patience
-        self._look_for_brokers(deadline)
+        self._look_for_brokers(started + patience * LOOK_SHARE)
         results = self._serve_all(deadline)
         self._under_way = {key: job for key, job in self._under_way.items() if not job.done()}
         self.finished_at = self._clock()
@@ -273,7 +279,10 @@ class Daemon:
                 member.release()
 
     def _carry_out(self, member: Reconciler, plan: Plan) -> Result:
+        """Carry a plan out, unless it has waited so long for its turn that it has to be made anew."""
         try:
+            if self._clock() - plan.snapshot.at > max(OLDEST_PLAN_SECONDS, self._interval):
+                return Result.LATE
             outcome = member.carry_out(plan)
             return _result(plan, good=outcome.kind in GOOD)
         except Exception as error:  # noqa: BLE001  # one broken target never stops the others

@@ -10,11 +10,14 @@ from autoscaler.config.model import TargetSettings
 from autoscaler.core.account import BrokerAccount
 from autoscaler.core.decide import decide
 from autoscaler.core.history import History
-from autoscaler.core.model import Decision, Outcome, OutcomeKind, Reading
+from autoscaler.core.model import Decision, Outcome, OutcomeKind, Reading, stale
 from autoscaler.core.policy import Policy
 from autoscaler.core.snapshot import Snapshot
 from autoscaler.observe import Moment, observe
 from autoscaler.ports import Cluster, Reporter, Scaler, Workforce
+
+STILL_FRESH_SECONDS = 1.0
+"""How long after it a reading still counts as made now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,7 @@ class Reconciler:
         """
         outcome = self._act(plan)
         if outcome.kind is OutcomeKind.CONFLICT:
-            again = self.plan(plan.broker)
+            again = self.plan(older(plan.broker, self._clock() - plan.snapshot.at))
             if again is not None:
                 outcome = self._act(again)
         return outcome
@@ -132,6 +135,15 @@ class Reconciler:
             self._uid = snapshot.workers.uid
             self._history = History.seeded(snapshot.at, snapshot.workers.replicas)
         return self._history
+
+
+def older(reading: Reading[BrokerAccount], seconds: float) -> Reading[BrokerAccount]:
+    """Return a reading as it is after a while: one that was fresh may still call up, but not send home."""
+    if reading.value is None or seconds < STILL_FRESH_SECONDS:
+        return reading
+    return stale(
+        reading.value, reading.source, reading.age_seconds + seconds, "read before a write that took long"
+    )
 
 
 def _after(history: History, decision: Decision, outcome: Outcome, policy: Policy) -> History:

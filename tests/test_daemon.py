@@ -34,6 +34,7 @@ class Bench:
         *names: str,
         queues: tuple[str, ...] = (),
         most: Mapping[str, int] = MappingProxyType({}),
+        threads: int = 4,
     ) -> None:
         self.reporter = FakeReporter()
         self.workforce = FakeWorkforce()
@@ -43,7 +44,7 @@ class Bench:
             for name in names or cluster.sets
         ]
         self.daemon = Daemon(
-            ControllerSettings(threads=4),
+            ControllerSettings(threads=threads),
             [
                 Reconciler(
                     target,
@@ -127,6 +128,27 @@ def test_a_write_that_hangs_delays_nobody_else():
             pass
     assert cluster.replicas("a") == 1
     assert [name for name, _, _ in cluster.asked] == ["a", "b", "b"]
+
+
+def test_a_plan_that_waited_too_long_is_not_carried_out():
+    """Others' writes hang: what was decided before tasks arrived is not done after, but decided anew."""
+    cluster, reader = FakeCluster(a=0, b=3), FakeReader({"a": 1, "b": 9})
+    gate = threading.Event()
+
+    def answer(decision):
+        assert decision.target.name != "a" or gate.wait(PATIENCE_SECONDS)
+
+    cluster.answer = answer
+    urls = FakeUrls({"a": "one", "b": "one"})
+    with Bench(cluster, FakeBrokers(one=reader), urls, threads=1) as bench:
+        assert bench.daemon.tick(0.2).late == 2
+        bench.clock.advance(30.0)
+        gate.set()
+        while bench.daemon.tick(PATIENCE_SECONDS).late:
+            pass
+    assert [ask for ask in cluster.asked if ask[0] == "b"] == [("b", 3, 9)]
+    decided = [decision.at for name, decision, _ in bench.reporter.reports if name == "b"]
+    assert min(decided) == 1030.0
 
 
 def test_one_broken_target_never_stops_the_others():

@@ -62,6 +62,22 @@ def test_a_foreign_write_is_decided_on_once_more_at_once():
     ]
 
 
+def test_after_a_write_that_took_long_nothing_shrinks_on_the_old_reading():
+    """The conflict comes 20 s later: the queue that was empty then may have filled."""
+    bench = Bench(2, scale_down=ScaleDownSettings(stabilization_window_seconds=0.0))
+
+    def slowly(decision):
+        if decision.current == 2:
+            bench.clock.advance(20.0)
+            bench.cluster.put("w", 3)
+            return Outcome(OutcomeKind.CONFLICT, 3, "somebody else wrote")
+        return None
+
+    bench.cluster.answer = slowly
+    assert bench.tick().kind is OutcomeKind.UNCHANGED
+    assert (bench.cluster.asked, bench.cluster.replicas("w")) == ([("w", 2, 0)], 3)
+
+
 def test_a_second_conflict_is_left_to_the_next_tick():
     """No fight within a tick."""
     bench = Bench(0)

@@ -1,7 +1,7 @@
 """Looking into more messages than a read has time for, in the background and on a connection of its own.
 
 A look goes in small bites, each followed by a pause as long as it took, so that it takes half of a core
-and of Redis at the most; and the next one begins when four times the time of the last one has passed.
+and of Redis at the most; and the next one begins when twice the time of the last one has passed.
 The connection is there while a look is under way.
 """
 
@@ -22,7 +22,7 @@ from autoscaler.brokers.unacked import Unacked
 
 BITE_SECONDS = 5.0
 FAILURE_PAUSE_SECONDS = 10.0
-PAUSES = 4
+PAUSES = 2
 
 
 class Beside:

@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from autoscaler.brokers.remote import RemoteControl, Unanswered
@@ -52,7 +52,7 @@ class _Answer:
 class _Question:
     """Which nodes to ask, over which broker."""
 
-    url: str
+    url: str = field(repr=False)
     broker: BrokerSettings
     nodes: tuple[str, ...]
 

@@ -78,6 +78,9 @@ class Lane:
         if ends.oldest != self.ends.oldest:
             self.oldest_since = wall
         self.ends, self.peeked_at = ends, now
+        passed = self.markers.get(ends.oldest)
+        if passed is not None and self.behind is not None:
+            self.behind = max(self.behind, passed)
 
     def mark(self, message: bytes, wall: float) -> None:
         """Remember that a message was in the list at a time."""
@@ -104,7 +107,8 @@ class Lane:
         if self.look is not None and self.look.ends == self.ends:
             due = self.look.eta[0] if self.look.eta and self.look.eta[0] <= wall else None
             return self.look.oldest or (None if due is None else (due, BY_DUE_TIME))
-        seen = (self.oldest_since, self.newest_since, self.behind, self.markers.get(self.ends.oldest))
+        exact = self.markers.get(self.ends.oldest)
+        seen = (self.oldest_since, self.newest_since, self.behind) if exact is None else (exact,)
         return self.waiting_since(self.oldest, seen, wall)
 
 

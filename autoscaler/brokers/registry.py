@@ -65,7 +65,7 @@ class BrokerRegistry:
         self._readers: dict[type[Address], MakeReader] = {**READERS, RedisAddress: redis_reader}
         self._entries: dict[Address, _Entry] = {}
         self._by_url: dict[Named, _Entry] = {}
-        self._circuits: WeakValueDictionary[str, Circuit] = WeakValueDictionary()
+        self._circuits: WeakValueDictionary[tuple[str, bool], Circuit] = WeakValueDictionary()
         self._swept_at = clock()
         self._lock = threading.Lock()
 
@@ -73,8 +73,7 @@ class BrokerRegistry:
         """Return the reader for a URL, the same one for the same server and credentials.
 
         The settings name the master for a URL of Sentinels; how they say that keys are laid out is each
-        query's affair. Raises `BrokerUnknown` for a URL that no
-        reader understands.
+        query's affair. Raises `BrokerUnknown` for a URL that no reader understands.
         """
         now = self._clock()
         named = (url, settings.master_name, settings.sentinel_password)
@@ -100,7 +99,9 @@ class BrokerRegistry:
         address = parse(named[0], settings)
         entry = self._entries.get(address)
         if entry is None:
-            circuit = self._circuits.setdefault(address.server, Circuit())
+            # A TLS handshake that a plain port leaves without an answer says nothing of plain readers.
+            door = (address.server, address.tls is not None)
+            circuit = self._circuits.setdefault(door, Circuit())
             reader = self._readers[type(address)](address, self._clock, self._names, circuit)
             entry = self._entries[address] = _Entry(reader, set(), now)
         entry.urls.add(named)

@@ -80,9 +80,11 @@ class Unacked:
         self._routes = Routes(prefix, sep)
         self._seen = Mark(0)
         self._account = NOTHING
+        self._searched = NOTHING.mark
         self._refusal = ""
         self._refused_until = 0.0
         self._trouble = ""
+        self._unfound = ""
         self._lock = threading.Lock()
 
     @property
@@ -121,8 +123,10 @@ class Unacked:
         """Whether a look beside the reads is due."""
         if now < self._refused_until or not 0 < self._seen.count <= MOST_IN_MEMORY:
             return False
+        if not self.fits_read:
+            return not self._is_current(now)
         missing = self._account.mark == self._seen and self._account.shares.missing > 0
-        return missing if self.fits_read else not self._is_current(now)
+        return missing and self._searched != self._seen
 
     def background_talk(self, now: float, ended: Callable[[], bool]) -> Talk:
         """Return the talk that looks into any number of messages, in small bites."""
@@ -150,7 +154,8 @@ class Unacked:
             detail = self._trouble or "they are still being looked into"
             return _counted(seen.count, detail, source, shared=shared)
         share = account.shares.of(queues, shared_queues, shared=shared, now=wall)
-        detail = self._routes.detail or self._trouble
+        unfound = self._unfound if account.shares.missing else ""
+        detail = self._routes.detail or self._trouble or unfound
         if account.mark == seen:
             return Reading(share, source, Quality.FRESH, 0.0, detail)
         return stale(share, source, now - account.at, detail or "they are being looked into")
@@ -204,7 +209,8 @@ class Unacked:
         yield from self._fetch([tag for tag in scores if tag not in contents], contents)
         loose: dict[bytes, Content] = {}
         if count > len(contents):
-            yield from self._scan(contents, loose)
+            yield from self._search(contents, loose)
+            self._searched = mark
         if not ended():
             yield from self._settle(Account(mark, now, contents, loose), scores)
 
@@ -240,8 +246,15 @@ class Unacked:
                     contents[tag] = alike.content(value)
             place += len(batch)
 
+    def _search(self, contents: Mapping[bytes, Content], loose: dict[bytes, Content]) -> Talk:
+        """Find the messages that the index lacks, where that is allowed: the others are known without."""
+        self._unfound = ""
+        try:
+            yield from self._scan(contents, loose)
+        except Refused as refused:
+            self._unfound = str(refused)
+
     def _scan(self, contents: Mapping[bytes, Content], loose: dict[bytes, Content]) -> Talk:
-        """Find the messages that the index lacks."""
         batches, cursor, alike = Batches(), b"0", _Alike()
         while True:
             (answer,) = yield [("HSCAN", self._hash, cursor, "COUNT", batches.size)]

@@ -12,7 +12,7 @@ import binascii
 import os
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from autoscaler.cluster.client import Api, ApiError
@@ -33,7 +33,7 @@ class Found:
 
     at: float
     template: PodTemplate | None
-    url: str
+    url: str = field(repr=False)
     reason: str
 
 

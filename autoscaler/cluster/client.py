@@ -109,14 +109,17 @@ class Api:
         headers = {"Accept": "application/json"}
         if content_type:
             headers["Content-Type"] = content_type
-        serialized = self._client.param_serialize(
-            method,
-            path,
-            query_params=list((query or {}).items()),
-            header_params=headers,
-            body=body,
-            auth_settings=["BearerToken"],
-        )
+        try:
+            serialized = self._client.param_serialize(
+                method,
+                path,
+                query_params=list((query or {}).items()),
+                header_params=headers,
+                body=body,
+                auth_settings=["BearerToken"],
+            )
+        except (config.ConfigException, OSError) as error:  # the token is read anew now and then
+            raise ApiError(0, "NoCredentials", f"no credentials for the API server: {error}") from error
         try:
             answer = self._client.call_api(
                 *serialized, _request_timeout=(self._timeout, silence_seconds or self._timeout)
@@ -166,14 +169,14 @@ def connect(timeout_seconds: float, kubeconfig: Path | None = None, context: str
     then `~/.kube/config`. Raises `ClusterUnknown`.
     """
     settings = Configuration()
+    path = str(kubeconfig or os.environ.get("KUBECONFIG") or config.KUBE_CONFIG_DEFAULT_LOCATION)
     try:
         if kubeconfig is None and not os.environ.get("KUBECONFIG") and IN_CLUSTER_TOKEN.exists():
             config.load_incluster_config(client_configuration=settings)
         else:
-            path = str(kubeconfig) if kubeconfig else os.environ.get("KUBECONFIG")
             config.load_kube_config(path, context=context, client_configuration=settings)
     except (config.ConfigException, OSError) as error:
-        raise ClusterUnknown(str(error)) from error
+        raise ClusterUnknown(f"{path}: {error}") from error
     settings.connection_pool_maxsize = CONNECTIONS
     settings.retries = False
     settings.keep_alive = True

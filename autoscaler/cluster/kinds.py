@@ -33,7 +33,7 @@ class Meta(Struct, frozen=True):
     uid: str = ""
     resource_version: str = ""
     deletion_timestamp: str | None = None
-    owner_references: tuple[OwnerReference, ...] = ()
+    owner_references: tuple[OwnerReference, ...] | None = ()
 
 
 class KeyRef(Struct, frozen=True):
@@ -78,16 +78,16 @@ class Container(Struct, frozen=True):
     """A container of a pod template."""
 
     name: str = ""
-    command: tuple[str, ...] = ()
-    args: tuple[str, ...] = ()
-    env: tuple[EnvVar, ...] = ()
-    env_from: tuple[EnvFrom, ...] = ()
+    command: tuple[str, ...] | None = ()
+    args: tuple[str, ...] | None = ()
+    env: tuple[EnvVar, ...] | None = ()
+    env_from: tuple[EnvFrom, ...] | None = ()
 
 
 class PodSpec(Struct, frozen=True):
     """The containers of a pod template."""
 
-    containers: tuple[Container, ...] = ()
+    containers: tuple[Container, ...] | None = ()
 
 
 class PodTemplate(Struct, frozen=True):
@@ -153,7 +153,7 @@ class Pod(Struct, frozen=True):
     @property
     def owner(self) -> str:
         """The uid of the object that made the pod, empty for a pod on its own."""
-        return next((ref.uid for ref in self.metadata.owner_references if ref.controller), "")
+        return next((ref.uid for ref in self.metadata.owner_references or () if ref.controller), "")
 
     def started_at(self, container: str | None) -> float | None:
         """Return since when a container runs, in seconds since the epoch, None while it does not.
@@ -192,26 +192,12 @@ class Scale(Struct, frozen=True):
     spec: ScaleSpec = ScaleSpec()
 
 
-class StatusCause(Struct, frozen=True):
-    """One thing that the API server did not like."""
-
-    field: str = ""
-    message: str = ""
-
-
-class StatusDetails(Struct, frozen=True):
-    """More on why not."""
-
-    causes: tuple[StatusCause, ...] = ()
-
-
 class Status(Struct, frozen=True):
     """Why the API server said no."""
 
     code: int = 0
     reason: str = ""
     message: str = ""
-    details: StatusDetails | None = None
 
 
 class ListMeta(Struct, frozen=True):
@@ -226,6 +212,12 @@ class Listing(Struct, Generic[ItemT], frozen=True):
 
     metadata: ListMeta = ListMeta()
     items: tuple[ItemT, ...] | None = ()
+
+
+class Bookmark(Struct, frozen=True):
+    """What counts of a bookmark's object: the rest of it is empty, and may be null where lists stand."""
+
+    metadata: ListMeta = ListMeta()
 
 
 class WatchEvent(Struct, frozen=True):

@@ -34,6 +34,8 @@ class Mirror(Generic[ItemT]):
         self._lock = threading.Lock()
         self._items: dict[tuple[str, str], ItemT] = {}
         self._groups: dict[str, dict[tuple[str, str], ItemT]] = {}
+        self._lists = 0
+        self._learned: dict[tuple[str, str], int] = {}
         self._lost_at: float | None = None
         self._synced = threading.Event()
         self._settled = threading.Event()
@@ -83,25 +85,45 @@ class Mirror(Generic[ItemT]):
         if self._lost_at is None:
             self._lost_at = self._clock()
 
-    def replace(self, items: list[ItemT]) -> None:
-        """Take a whole list: what is not in it is gone."""
+    def begin(self) -> int:
+        """Take note that a list is asked for, and return a mark for `replace`."""
+        with self._lock:
+            self._lists += 1
+            return self._lists
+
+    def replace(self, items: list[ItemT], mark: int) -> None:
+        """Take a whole list: what is not in it is gone, and its versions count, even lower ones.
+
+        Only what was learned of an object after the list was asked for may be newer than the list.
+        """
         with self._lock:
             before, self._items, self._groups = self._items, {}, {}
             for item in items:
                 known = before.get(_address(item))
-                self._keep(known if known is not None and _newer(known, item) else item)
+                learned = known is not None and self._learned.get(_address(item), 0) >= mark
+                self._keep(known if learned and known is not None and _newer(known, item) else item)
         self._synced.set()
         self._settled.set()
 
-    def put(self, item: ItemT) -> None:
-        """Take an object, unless a newer state of it is here already."""
+    def learn(self, item: ItemT) -> None:
+        """Take an object that was read, or answered to a write, just now."""
         with self._lock:
-            known = self._items.get(_address(item))
-            if known is not None and _newer(known, item):
-                return
-            if known is not None:
-                self._drop(known)
-            self._keep(item)
+            if self._take(item):
+                self._learned[_address(item)] = self._lists
+
+    def put(self, item: ItemT) -> None:
+        """Take an object of a watch, unless a newer state of it is here already."""
+        with self._lock:
+            self._take(item)
+
+    def _take(self, item: ItemT) -> bool:
+        known = self._items.get(_address(item))
+        if known is not None and _newer(known, item):
+            return False
+        if known is not None:
+            self._drop(known)
+        self._keep(item)
+        return True
 
     def remove(self, item: ItemT) -> None:
         """Take an object's deletion, unless another one of its name is here already."""

@@ -31,7 +31,7 @@ class NotInTemplate(Exception):
 
 def worker_container(template: PodTemplate, name: str | None) -> Container:
     """Return the named container, or the first. Raises `NotInTemplate`."""
-    for container in template.spec.containers:
+    for container in template.spec.containers or ():
         if name is None or container.name == name:
             return container
     wanted = "any container" if name is None else f"a container named {name}"
@@ -58,7 +58,8 @@ class Environment:
     """The environment of a container, looked up name by name so that only needed Secrets are read."""
 
     def __init__(self, container: Container, read_secret: ReadSecret) -> None:
-        self._container = container
+        self._env = container.env or ()
+        self._env_from = container.env_from or ()
         self._read_secret = read_secret
 
     def value(self, name: str) -> str | None:
@@ -67,15 +68,15 @@ class Environment:
         Raises `NotInTemplate` where it is set from something that is not read here, and whatever
         `read_secret` raises.
         """
-        return self._at(name, len(self._container.env))
+        return self._at(name, len(self._env))
 
     def _at(self, name: str, end: int) -> str | None:
         """Return the value as it stands before entry `end` of `env`."""
         for index in range(end - 1, -1, -1):
-            entry = self._container.env[index]
+            entry = self._env[index]
             if entry.name == name:
                 return self._entry(entry, index)
-        for source in reversed(self._container.env_from):
+        for source in reversed(self._env_from):
             value = self._from(source, name)
             if value is not None:
                 return value
@@ -152,7 +153,7 @@ def _expand(word: str, environment: Environment) -> str:
 def _words(container: Container) -> list[str]:
     """Return the words of the command line, those of a shell's script among them."""
     words: list[str] = []
-    for word in (*container.command, *container.args):
+    for word in (*(container.command or ()), *(container.args or ())):
         if any(space in word for space in " \n\t"):
             try:
                 words.extend(shlex.split(word, comments=True))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from autoscaler.cluster.client import Api
-from autoscaler.cluster.kinds import Pod, StatefulSet
+from autoscaler.cluster.kinds import Pod, PodTemplate, StatefulSet
 from autoscaler.cluster.mirror import Mirror
 from autoscaler.cluster.template import NotInTemplate, declared_slots, worker_container
 from autoscaler.cluster.watch import Watcher
@@ -43,7 +43,7 @@ class ClusterView:
         self._containers = containers
         self._sights: dict[str, Sight] = {}
         self._watchers: list[Watcher[StatefulSet] | Watcher[Pod]] = []
-        self._declared: dict[TargetRef, tuple[str, tuple[int | None, str]]] = {}
+        self._declared: dict[TargetRef, tuple[PodTemplate, tuple[int | None, str]]] = {}
         for namespace in [EVERYWHERE] if namespaces is None else sorted(set(namespaces)):
             sight = Sight(Mirror(clock), Mirror(clock, group_by=lambda pod: pod.owner))
             within = f"/namespaces/{namespace}" if namespace else ""
@@ -128,21 +128,21 @@ class ClusterView:
 
     def learn(self, found: StatefulSet) -> None:
         """Take a worker set that was read or written just now."""
-        self._sight(found.metadata.namespace).sets.put(found)
+        self._sight(found.metadata.namespace).sets.learn(found)
 
     def _sight(self, namespace: str) -> Sight:
         return self._sights[namespace if namespace in self._sights else EVERYWHERE]
 
     def _declaration(self, target: TargetRef, found: StatefulSet) -> tuple[int | None, str]:
-        """Return the slots that the pod template declares, worked out once for each version of it."""
-        version = found.metadata.resource_version
+        """Return the slots that the pod template declares, worked out once for each template."""
+        template = found.spec.template
         known = self._declared.get(target)
-        if known is not None and known[0] == version:
+        if known is not None and known[0] is template:
             return known[1]
         try:
-            container = worker_container(found.spec.template, self._containers(target))
+            container = worker_container(template, self._containers(target))
             declared = declared_slots(container) or (None, "")
         except NotInTemplate:
             declared = (None, "")
-        self._declared[target] = (version, declared)
+        self._declared[target] = (template, declared)
         return declared

@@ -18,7 +18,7 @@ import structlog
 import urllib3
 
 from autoscaler.cluster.client import Api, ApiError, unreachable
-from autoscaler.cluster.kinds import Listing, Status, WatchEvent
+from autoscaler.cluster.kinds import Bookmark, Listing, Status, WatchEvent
 from autoscaler.cluster.mirror import ItemT, Mirror
 
 PAGE = 500
@@ -28,6 +28,7 @@ LONGEST_SILENCE_SECONDS = 90.0
 SHORTEST_LIFE_SECONDS = 0.5
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 30.0
+TROUBLES_BEFORE_LISTING = 5
 REFUSALS = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
 
 log = structlog.get_logger()
@@ -68,6 +69,7 @@ class Watcher(Generic[ItemT]):
         self._open: urllib3.response.BaseHTTPResponse | None = None
         self._version = ""
         self._pause = FIRST_PAUSE_SECONDS
+        self._troubles = 0
         self._thread = threading.Thread(target=self._run, name=f"watch {path}", daemon=True)
 
     def start(self) -> None:
@@ -96,13 +98,20 @@ class Watcher(Generic[ItemT]):
                 self._watch()
             except PlaceLost:
                 self._version = ""
+                self._mirror.lost("the place to go on from has expired")
                 self._wait()
             except ApiError as error:
-                if self._stopping.is_set():
-                    return
                 self._trouble(error)
+            except Exception as error:  # whatever it was, this thread is all that watches
+                log.exception("watch broke", path=self._path)
+                self._trouble(ApiError(0, "Broken", f"{type(error).__name__}: {error}"))
 
     def _trouble(self, error: ApiError) -> None:
+        if self._stopping.is_set():
+            return
+        self._troubles += 1
+        if self._troubles >= TROUBLES_BEFORE_LISTING:
+            self._version = ""  # the place itself may be the trouble, as after a restored backup
         trouble = f"{error.reason}: {error.message}"
         if trouble != self._mirror.trouble:
             log.warning("watch interrupted", path=self._path, reason=error.reason, error=error.message)
@@ -115,7 +124,7 @@ class Watcher(Generic[ItemT]):
 
     def _list(self) -> None:
         items: list[ItemT] = []
-        page = ""
+        page, mark = "", self._mirror.begin()
         while True:
             query = {**self._selection, "limit": str(self._page), **({"continue": page} if page else {})}
             try:
@@ -124,12 +133,19 @@ class Watcher(Generic[ItemT]):
                 if error.status == HTTPStatus.GONE and page:
                     raise PlaceLost from error
                 raise
-            listing = self._listing.decode(raw)
+            try:
+                listing = self._listing.decode(raw)
+            except msgspec.DecodeError as error:
+                raise ApiError(0, "NotUnderstood", f"a list that makes no sense: {error}") from error
+            if not listing.metadata.resource_version:
+                raise ApiError(0, "NotUnderstood", "a list without a resourceVersion")
             items.extend(listing.items or ())
             page = listing.metadata.continue_
             if not page:
                 break
-        self._mirror.replace(items)
+        self._mirror.replace(items, mark)
+        self._mirror.connected()
+        self._troubles = 0
         self._version = listing.metadata.resource_version
 
     def _watch(self) -> None:
@@ -150,7 +166,9 @@ class Watcher(Generic[ItemT]):
                 for line in _lines(response):
                     self._take(line)
         except urllib3.exceptions.ReadTimeoutError:
-            log.debug("watch was silent, opening another", path=self._path)
+            # A version from the future is answered by silence too: bookmarks would have come.
+            log.debug("watch was silent, listing anew", path=self._path)
+            self._version = ""
         except urllib3.exceptions.HTTPError as error:
             raise unreachable(error) from error
         except ApiError as error:
@@ -168,15 +186,19 @@ class Watcher(Generic[ItemT]):
             event = msgspec.json.decode(line, type=WatchEvent)
             if event.type == "ERROR":
                 self._refused(msgspec.json.decode(event.object, type=Status))
-            item = self._item.decode(event.object)
+            if event.type == "BOOKMARK":
+                version = msgspec.json.decode(event.object, type=Bookmark).metadata.resource_version
+            else:
+                item = self._item.decode(event.object)
+                version = item.metadata.resource_version
         except msgspec.DecodeError as error:
             raise ApiError(0, "NotUnderstood", f"a watch event that makes no sense: {error}") from error
         if event.type == "DELETED":
             self._mirror.remove(item)
         elif event.type != "BOOKMARK":
             self._mirror.put(item)
-        self._version = item.metadata.resource_version or self._version
-        self._pause = FIRST_PAUSE_SECONDS
+        self._version = version or self._version
+        self._pause, self._troubles = FIRST_PAUSE_SECONDS, 0
 
     def _refused(self, status: Status) -> None:
         if status.code == HTTPStatus.GONE:

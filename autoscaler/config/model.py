@@ -20,7 +20,7 @@ from autoscaler.core.policy import (
     SelectPolicy,
 )
 
-MINIMUM_OBSERVATION_GAP_SECONDS = 30.0
+LONGEST_GAP_SECONDS = 30.0
 
 
 def setting(
@@ -337,7 +337,10 @@ class TargetSettings:
             fallback=Fallback(
                 FallbackMode(self.fallback.mode), self.fallback.replicas, self.fallback.after_seconds
             ),
-            observation_gap_seconds=max(MINIMUM_OBSERVATION_GAP_SECONDS, 3 * poll_interval_seconds),
+            observation_gap_seconds=max(
+                3 * poll_interval_seconds,
+                min(LONGEST_GAP_SECONDS, self.scale_down.stabilization_window_seconds / 2),
+            ),
         )
 
 

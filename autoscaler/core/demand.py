@@ -57,6 +57,7 @@ class _Held:
     """Tasks that the broker has delivered: with living workers, left by dead ones, and not due yet."""
 
     living: int
+    shared: bool
     orphaned: int
     oldest_orphan_at: float | None
     eta: tuple[float, ...]
@@ -69,19 +70,21 @@ def measure(snapshot: Snapshot, policy: Policy) -> Demand | None:
         return None
     horizon = snapshot.now + policy.startup_seconds
     crew_busy, crew_eta = _crew(snapshot)
-    held = _delivered(snapshot, account, slots, kept=len(crew_eta))
+    left = _delivered(snapshot, account, kept=len(crew_eta))
     waiting_eta = tuple(sorted(due for queue in account.queues for due in queue.eta))
-    messages = sum(queue.messages for queue in account.queues)
-    eta = sorted((*waiting_eta, *max(held.eta, crew_eta, key=len)))
+    ready = sum(queue.messages for queue in account.queues) - len(waiting_eta)
+    eta = sorted((*waiting_eta, *max(left.eta, crew_eta, key=len)))
     soon = bisect_right(eta, horizon)
-    known = messages - len(waiting_eta) + max(held.living, crew_busy) + soon
+    spare = max(0, snapshot.workers.replicas * slots - ready - soon - crew_busy) if left.shared else None
+    held = max(crew_busy, left.living) if spare is None else _within(crew_busy, left.living, spare)
     hinted = max((hint.tasks.value or 0 for hint in snapshot.hints if hint.tasks.is_fresh), default=0)
+    known = ready + soon + held
     return Demand(
-        ready=messages - len(waiting_eta),
-        held=max(held.living, crew_busy),
+        ready=ready,
+        held=held,
         soon=soon,
-        orphaned=held.orphaned,
-        rescue=_rescue(held, snapshot, policy),
+        orphaned=left.orphaned,
+        rescue=_rescue(left, snapshot, policy),
         later=len(eta) - soon,
         next_due=eta[soon] if soon < len(eta) else None,
         hinted=max(0, hinted - known) if known else 0,
@@ -89,13 +92,19 @@ def measure(snapshot: Snapshot, policy: Policy) -> Demand | None:
     )
 
 
-def _delivered(snapshot: Snapshot, account: BrokerAccount, slots: int, kept: int) -> _Held:
+def _within(known: int, claimed: int, spare: int) -> int:
+    """Return what is known to be held, and of what may be others' as much as there is room for.
+
+    It may be another target's, so it can hold the workers that there are, but never call up more.
+    """
+    return known + min(max(0, claimed - known), spare)
+
+
+def _delivered(snapshot: Snapshot, account: BrokerAccount, kept: int) -> _Held:
     """Tell the deliveries to living workers from those to workers that are gone.
 
     A worker holds nothing that was delivered before it started. A mere number of deliveries includes
-    the tasks that workers keep until they are due, of which `kept` are known. Where others may share
-    the count, it is taken up to the slots of the workers that the target has: it can hold them, but
-    call up none.
+    the tasks that workers keep until they are due, of which `kept` are known.
     """
     delivered = account.delivered.value or Delivered()
     born = [pod.started_at for pod in snapshot.workers.pods if pod.started_at is not None]
@@ -106,10 +115,8 @@ def _delivered(snapshot: Snapshot, account: BrokerAccount, slots: int, kept: int
     else:
         orphaned = len(delivered.deliveries) if not snapshot.workers.pods else 0
     living = len(delivered.deliveries) - orphaned + max(0, delivered.uncounted - kept)
-    if delivered.shared:
-        living = min(living, snapshot.workers.replicas * slots)
     oldest = delivered.deliveries[0] if orphaned else None
-    return _Held(living, orphaned, oldest, delivered.eta)
+    return _Held(living, delivered.shared, orphaned, oldest, delivered.eta)
 
 
 def _crew(snapshot: Snapshot) -> tuple[int, tuple[float, ...]]:
@@ -158,7 +165,8 @@ def _sum_of(snapshot: Snapshot, demand: Demand) -> str:
     if demand.orphaned:
         aside.append(f"{demand.orphaned} left behind by workers that are gone")
     beside = f" ({', '.join(aside)})" if aside else ""
+    slots = "1 slot" if demand.slots == 1 else f"{demand.slots} slots"
     return (
-        f"{' + '.join(terms)} = {demand.slots} slots wanted{age}{beside}; "
+        f"{' + '.join(terms)} = {slots} wanted{age}{beside}; "
         f"{demand.slots_per_worker} a worker ({snapshot.slots.source}) makes {demand.replicas}"
     )

@@ -19,7 +19,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from autoscaler.core.model import Decision, Outcome, OutcomeKind, TargetRef
 from autoscaler.core.snapshot import Snapshot
 
-CREDENTIALS = re.compile(r"(?<=://)[^\s/]*@")
+CREDENTIALS = re.compile(r"(?<=://)\S*@")
 ROUTINE = frozenset(
     {
         "NoWork",
@@ -33,6 +33,7 @@ ROUTINE = frozenset(
 )
 """Reasons that come and go with every task: alone they are no news."""
 
+IN_THE_SENTENCE = frozenset({"current", "demand_slots", "outcome", "reason", "target", "wanted"})
 CALM = frozenset({OutcomeKind.UNCHANGED, OutcomeKind.APPLIED, OutcomeKind.DRY_RUN})
 
 
@@ -41,7 +42,7 @@ def set_up(log_format: str, level: str, stream: TextIO | None = None) -> None:
     as_json = log_format == "json"
     out = sys.stderr if stream is None else stream
     renderer: tuple[Processor, ...] = (
-        (structlog.processors.format_exc_info, redact, structlog.processors.JSONRenderer())
+        (structlog.processors.format_exc_info, redact, structlog.processors.JSONRenderer(ensure_ascii=False))
         if as_json
         else (
             _without_structure,
@@ -79,13 +80,18 @@ def _redacted(value: object) -> object:
         return CREDENTIALS.sub("***@", value)
     if isinstance(value, dict):
         return {key: _redacted(inner) for key, inner in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_redacted(inner) for inner in value]
     return value
 
 
 def _without_structure(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    return {key: value for key, value in event.items() if not isinstance(value, dict | list)}
+    """Leave out what the sentence says already."""
+    return {
+        key: value
+        for key, value in event.items()
+        if key not in IN_THE_SENTENCE and not isinstance(value, dict | list)
+    }
 
 
 class LogReporter:
@@ -98,9 +104,11 @@ class LogReporter:
 
     def report(self, snapshot: Snapshot, decision: Decision, outcome: Outcome) -> None:
         """Write a line where the decision says something new. See `Reporter`."""
-        if not self._news(decision.target, _gist(decision, outcome)):
+        news = self._news(decision.target, _gist(snapshot, decision, outcome))
+        if not news and outcome.kind is not OutcomeKind.APPLIED:
             return
-        level = "info" if outcome.kind in CALM else "warning"
+        well = outcome.kind in CALM and snapshot.broker.is_fresh
+        level = "info" if well else "warning"
         getattr(self._log, level)(sentence(decision, outcome), **_fields(snapshot, decision, outcome))
 
     def unseen(self, target: TargetRef, reason: str) -> None:
@@ -134,11 +142,11 @@ def sentence(decision: Decision, outcome: Outcome) -> str:
     return f"{decision.target}: {what}: {'; '.join(step.message for step in decision.steps)}"
 
 
-def _gist(decision: Decision, outcome: Outcome) -> object:
-    """Return what makes a decision the same as the one before."""
+def _gist(snapshot: Snapshot, decision: Decision, outcome: Outcome) -> object:
+    """Return what makes a decision the same as the one before; a write is news in any case."""
     limits = tuple(step.reason for step in decision.steps if step.reason not in ROUTINE)
     trouble = "" if outcome.kind in CALM else f"{outcome.kind}: {outcome.message}"
-    return decision.replicas, limits, trouble
+    return decision.replicas, limits, trouble, snapshot.broker.quality
 
 
 def _fields(snapshot: Snapshot, decision: Decision, outcome: Outcome) -> dict[str, object]:

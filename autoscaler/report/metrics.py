@@ -36,8 +36,9 @@ class _Series:
 class MetricsReporter:
     """Implements `Reporter` by metrics in a registry of its own.
 
-    The reaction to a target's growing demand is timed from the look before the one that saw it, when
-    it was not there yet, to the answer of the API server: no task can have waited longer for it.
+    The reaction to a target's growing demand is timed from the look before the first one that called for
+    more, when it was not there yet, to the answer of the API server to the write that was taken in the
+    end: no task can have waited longer for it.
     """
 
     def __init__(self, clock: Callable[[], float], *, dry_run: bool) -> None:
@@ -45,6 +46,7 @@ class MetricsReporter:
         self._clock = clock
         self._lock = threading.Lock()
         self._looked_at: dict[TargetRef, float] = {}
+        self._growing_since: dict[TargetRef, float] = {}
         self._series: dict[TargetRef, _Series] = {}
         registry = self.registry
         self._gauges = {
@@ -55,7 +57,10 @@ class MetricsReporter:
             "autoscaler_limited", "1 while a limit binds", (*TARGET, "limit"), registry=registry
         )
         self._age = Gauge(
-            "autoscaler_reading_age_seconds", "Age of a reading", (*TARGET, "source"), registry=registry
+            "autoscaler_reading_age_seconds",
+            "Age of a reading, NaN without one",
+            (*TARGET, "source"),
+            registry=registry,
         )
         self._outcomes = Counter(
             "autoscaler_decisions", "Decisions by what came of them", ("outcome",), registry=registry
@@ -84,7 +89,8 @@ class MetricsReporter:
         demand = float("nan") if decision.demand_slots is None else decision.demand_slots
         gauges["demand_slots"].set(demand)
         gauges["target_unseen"].set(0)
-        series.age.set(snapshot.broker.age_seconds)
+        age = snapshot.broker.age_seconds if snapshot.broker.value is not None else float("nan")
+        series.age.set(age)
         if series.bound_by != decision.bound_by:
             series.bound_by = decision.bound_by
             for name, gauge in series.limited.items():
@@ -117,9 +123,16 @@ class MetricsReporter:
         self._tick.observe(seconds)
 
     def _time_reaction(self, decision: Decision, outcome: Outcome) -> None:
+        """Time from the look before the first that called for more to the write that answered it."""
+        target = decision.target
         with self._lock:
-            before = self._looked_at.get(decision.target)
-            self._looked_at[decision.target] = decision.at
-        grew = outcome.kind is OutcomeKind.APPLIED and decision.replicas > decision.current
-        if grew and before is not None:
-            self._reaction.observe(self._clock() - before)
+            before = self._looked_at.get(target, decision.at)
+            self._looked_at[target] = decision.at
+            if decision.replicas <= decision.current:
+                self._growing_since.pop(target, None)
+                return
+            since = self._growing_since.setdefault(target, before)
+            if outcome.kind is not OutcomeKind.APPLIED:
+                return
+            del self._growing_since[target]
+        self._reaction.observe(self._clock() - since)

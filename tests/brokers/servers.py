@@ -68,11 +68,10 @@ def free_port() -> int:
 class RedisServer:
     """A redis-server on a port of its own, and on the Unix socket `path`."""
 
-    def __init__(self, binary: str, directory: Path, *options: str) -> None:
-        self.port = free_port()
+    def __init__(self, binary: str, directory: Path, *options: str, port: int = 0) -> None:
+        self.port = port or free_port()
         self.path = str(directory / "redis.sock")
-        self._command = [binary, "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
-        self._command += ["--unixsocket", self.path, "--dir", str(directory), *options]
+        self._command = self._command_for(binary, directory, options)
         self._process: subprocess.Popen[str] | None = None
         self.start()
         self.admin: Any = redis.Redis(port=self.port, decode_responses=True)
@@ -82,13 +81,25 @@ class RedisServer:
         """The URL of its database 0."""
         return f"redis://127.0.0.1:{self.port}/0"
 
+    @property
+    def is_up(self) -> bool:
+        """Whether it was started and not stopped since."""
+        return self._process is not None
+
+    def _command_for(self, binary: str, directory: Path, options: tuple[str, ...]) -> list[str]:
+        command = [binary, "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
+        return [*command, "--unixsocket", self.path, "--dir", str(directory), *options]
+
     def start(self) -> None:
         """Start it, and return when it accepts connections."""
+        self._launch("Ready to accept connections")
+
+    def _launch(self, sign: str) -> None:
         process = subprocess.Popen(self._command, stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
         self._process = process
         for line in process.stdout:
-            if "Ready to accept connections" in line:
+            if sign in line:
                 return
         raise AssertionError("the server did not start")
 
@@ -253,8 +264,9 @@ class CeleryWorker:
 
     def kill(self) -> None:
         """Let it die at once, with all its children."""
-        os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.communicate()
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.communicate()
 
     def close(self) -> None:
         """End it, kindly at first."""

@@ -51,8 +51,7 @@ class Scene:
             *options,
             app=APP,
         )
-        self._stack.callback(worker.close)
-        self._stack.callback(self.open, "gate")
+        self._stack.callback(worker.kill)
         return worker
 
     def open(self, gate: str, times: int = 50) -> None:

@@ -17,7 +17,7 @@ from autoscaler.core.model import Quality, Reading, TargetRef
 from autoscaler.ports import DepthQuery
 from tests.brokers.accounts import delivered_of, numbers, waiting
 from tests.brokers.conftest import StartRedis
-from tests.brokers.servers import FakeClock, Proxy, RedisServer, free_port
+from tests.brokers.servers import FakeClock, Proxy, RedisServer, free_port, wait_until
 
 pytestmark = pytest.mark.servers
 
@@ -333,6 +333,33 @@ def test_a_cluster_node_is_refused(start_redis: StartRedis, reader_of: OpenReade
         Quality.UNKNOWN,
         "is a node of a Redis Cluster, which Celery does not support",
     )
+
+
+def test_a_cluster_of_one_node_is_refused_though_it_answers(
+    start_redis: StartRedis, reader_of: OpenReader
+) -> None:
+    """It has all keys, and yet Celery cannot pop from several of them at once."""
+    node = start_redis("--cluster-enabled", "yes")
+    node.admin.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+    wait_until(lambda: "cluster_state:ok" in str(node.admin.execute_command("CLUSTER", "INFO")), "it")
+    reader = reader_of(node.url)
+    for _ in range(2):
+        assert one(reader).detail == "is a node of a Redis Cluster, which Celery does not support"
+
+
+def test_a_cluster_with_the_keys_elsewhere_is_refused_without_a_right_to_info(
+    start_redis: StartRedis, reader_of: OpenReader
+) -> None:
+    """One answer that another node has a key is enough, also for those whose keys are here."""
+    node = start_redis("--cluster-enabled", "yes", "--cluster-require-full-coverage", "no")
+    node.admin.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 8000)
+    wait_until(lambda: "cluster_state:ok" in str(node.admin.execute_command("CLUSTER", "INFO")), "it")
+    node.user("reader", "pw", "~*", "+llen", "+hlen")
+    reader = reader_of(f"redis://reader:pw@127.0.0.1:{node.port}/0")
+    readings = reader.read([query("a", "q"), query("b", "r")])
+    assert {reading.detail for reading in readings} == {
+        "is a node of a Redis Cluster, which Celery does not support"
+    }
 
 
 def test_after_closing_nothing_is_read(server: RedisServer, reader_of: OpenReader) -> None:

@@ -1,6 +1,9 @@
-"""Readers over TLS. The server's end is a proxy, for not every redis-server is built with TLS."""
+"""Readers over TLS. The server's end is mostly a proxy, for not every redis-server is built with TLS."""
 
 from __future__ import annotations
+
+import subprocess
+from contextlib import closing
 
 import pytest
 
@@ -10,8 +13,10 @@ from autoscaler.config.model import BrokerSettings
 from autoscaler.core.account import BrokerAccount
 from autoscaler.core.model import Quality, Reading, TargetRef
 from autoscaler.ports import DepthQuery
+from tests.brokers.accounts import delivered_of, waiting
 from tests.brokers.certificates import Certificates, make_certificates
-from tests.brokers.servers import Proxy, RedisServer
+from tests.brokers.conftest import StartRedis
+from tests.brokers.servers import Proxy, RedisServer, free_port, redis_binary, wait_until
 
 pytestmark = pytest.mark.servers
 
@@ -86,3 +91,27 @@ def test_a_server_that_expects_tls_hangs_up_on_one_who_does_not_speak_it(
     """The reading is unknown."""
     with Proxy(server.port, certificates.context()) as proxy:
         assert reading_of(f"redis://127.0.0.1:{proxy.port}/0").detail == "closed the connection"
+
+
+def test_a_redis_that_speaks_tls_itself_is_read(start_redis: StartRedis, certificates: Certificates) -> None:
+    """With a certificate of our own, as it asks for one; and in the background as well."""
+    binary = redis_binary()
+    assert binary is not None
+    port = free_port()
+    tls = ("--tls-cert-file", certificates.server, "--tls-key-file", certificates.server_key)
+    probe = subprocess.run([binary, "--port", "0", *tls], capture_output=True, text=True, check=False)
+    if "Bad directive" in probe.stdout + probe.stderr:
+        pytest.skip("this redis-server is built without TLS")
+    server = start_redis("--tls-port", str(port), *tls, "--tls-ca-cert-file", certificates.authority)
+    server.admin.lpush("default", "message")
+    server.admin.hset("unacked", mapping=dict.fromkeys(map(str, range(2500)), '[{},"","default"]'))
+    server.admin.zadd("unacked_index", {str(number): number for number in range(2500)})
+    query = f"ssl_ca_certs={certificates.authority}&ssl_certfile={certificates.client}"
+    address = parse(f"rediss://127.0.0.1:{port}/0?{query}&ssl_keyfile={certificates.client_key}")
+    with closing(RedisReader(address)) as reader:
+
+        def deliveries() -> int:
+            return len(delivered_of(reader.read([QUERY])[0]).deliveries)
+
+        assert waiting(reader.read([QUERY])[0]) == 1
+        wait_until(lambda: deliveries() == 2500, "the look in the background")

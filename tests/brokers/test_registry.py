@@ -89,6 +89,15 @@ def test_a_server_that_hangs_is_found_hanging_once(
 
 
 @pytest.mark.servers
+def test_tls_on_a_plain_port_keeps_nobody_out(server: RedisServer, registry: BrokerRegistry) -> None:
+    """The handshake that nobody answers is that target's own trouble: the others are read as before."""
+    plain, tls = (f"{scheme}://127.0.0.1:{server.port}/0" for scheme in ("redis", "rediss"))
+    assert read(registry, plain).is_fresh
+    assert not read(registry, tls).is_fresh
+    assert read(registry, plain).is_fresh
+
+
+@pytest.mark.servers
 def test_rejected_credentials_do_not_keep_others_out(server: RedisServer, registry: BrokerRegistry) -> None:
     """The server is fine; only these credentials are left alone for a while."""
     server.user("app", "right", "~*", "+llen", "+hlen")

@@ -20,7 +20,7 @@ from tests.kube import Kube
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[ApiServer]:
     """Run the sandbox's API server, without anything that makes pods."""
-    with ApiServer(Store()) as running:
+    with ApiServer(Store(), bookmark_seconds=0.2) as running:
         running.write_kubeconfig(tmp_path / "kubeconfig")
         yield running
 

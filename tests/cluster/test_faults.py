@@ -129,19 +129,21 @@ def test_a_list_of_many_pages_arrives_whole(server: ApiServer, api: Api, kube: K
     watcher.stop()
 
 
+def state(version: str, replicas: int, uid: str = "u") -> StatefulSet:
+    """Return a worker set at a version."""
+    meta = Meta(name="w", namespace="n", uid=uid, resource_version=version)
+    return StatefulSet(metadata=meta, spec=StatefulSetSpec(replicas=replicas))
+
+
 def test_an_old_event_does_not_undo_a_write():
-    """The watch may be behind the answer to our own write: the newer version wins."""
+    """The watch, or a list, may be behind the answer to our own write: the newer version wins."""
     mirror: Mirror[StatefulSet] = Mirror(Clock())
-
-    def state(version: str, replicas: int, uid: str = "u") -> StatefulSet:
-        meta = Meta(name="w", namespace="n", uid=uid, resource_version=version)
-        return StatefulSet(metadata=meta, spec=StatefulSetSpec(replicas=replicas))
-
     mirror.put(state("10", 0))
-    mirror.put(state("12", 5))
+    mark = mirror.begin()
+    mirror.learn(state("12", 5))
     mirror.put(state("11", 0))
     assert mirror.get("n", "w") == state("12", 5)
-    mirror.replace([state("11", 0)])
+    mirror.replace([state("11", 0)], mark)
     assert mirror.get("n", "w") == state("12", 5)
     mirror.remove(state("13", 5, uid="another"))
     assert mirror.get("n", "w") is not None
@@ -150,6 +152,16 @@ def test_an_old_event_does_not_undo_a_write():
     mirror.remove(state("14", 5))
     mirror.remove(state("14", 5))
     assert mirror.get("n", "w") is None
+
+
+def test_versions_that_go_back_are_believed_of_a_list():
+    """A cluster restored from a backup counts from an earlier version: what it lists is what there is."""
+    mirror: Mirror[StatefulSet] = Mirror(Clock())
+    mirror.learn(state("900", 5))
+    mirror.replace([state("100", 2)], mirror.begin())
+    assert mirror.get("n", "w") == state("100", 2)
+    mirror.learn(state("101", 3))
+    assert mirror.get("n", "w") == state("101", 3)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 
 import msgspec
 
@@ -14,6 +16,8 @@ from autoscaler.cluster.mirror import Mirror
 from autoscaler.cluster.watch import Watcher
 from tests.fakes import Clock
 from tests.waiting import eventually
+
+RECORDINGS = Path(__file__).parents[1] / "recordings"
 
 
 def item(name: str, version: int) -> dict:
@@ -61,6 +65,11 @@ class Response:
             yield self._text[start : start + 7]
 
 
+def is_in_trouble(mirror: Mirror[StatefulSet], reason: str) -> bool:
+    """Return whether a mirror's trouble is of a kind."""
+    return mirror.trouble.startswith(reason)
+
+
 def run(script: Script) -> tuple[Mirror[StatefulSet], Watcher[StatefulSet]]:
     """Start a watcher on a script, with a clock that stands still."""
     mirror: Mirror[StatefulSet] = Mirror(Clock())
@@ -87,13 +96,73 @@ def test_a_watch_that_ends_at_once_is_a_trouble():
 
 def test_events_in_pieces_and_the_place_to_go_on():
     """Lines arrive cut anywhere; a bookmark moves the place on, and the next watch begins there."""
+    recorded = json.loads((RECORDINGS / "23-watch.json").read_text())["response"]["events"]
+    bookmark = next(event["object"] for event in recorded if event["type"] == "BOOKMARK")
+    assert bookmark["spec"]["template"]["spec"]["containers"] is None
     events = [
         {"type": "ADDED", "object": item("b", 101)},
-        {"type": "BOOKMARK", "object": {"kind": "StatefulSet", "metadata": {"resourceVersion": "150"}}},
+        {"type": "BOOKMARK", "object": bookmark},
     ]
     script = Script([[["a"]]], [events])
     mirror, watcher = run(script)
-    eventually(lambda: script.versions[1:2] == ["150"], "the second watch goes on from the bookmark")
+    eventually(
+        lambda: script.versions[1:2] == [bookmark["metadata"]["resourceVersion"]],
+        "the second watch goes on from the bookmark",
+    )
     assert script.versions[0] == "100"
     assert mirror.get("n", "b") is not None
     watcher.stop()
+
+
+def test_recorded_events_of_a_real_server_are_understood():
+    """Every event that was recorded goes through the watcher."""
+    for name in ("23-watch.json", "25-watch-list.json"):
+        events = json.loads((RECORDINGS / name).read_text())["response"]["events"]
+        script = Script([[[]]], [events])
+        mirror, watcher = run(script)
+        versions = script.versions
+        eventually(partial(versions.__contains__, events[-1]["object"]["metadata"]["resourceVersion"]))
+        assert "NotUnderstood" not in mirror.trouble
+        assert mirror.get("recorded", "airflow-worker") is not None
+        watcher.stop()
+
+
+def test_lists_that_make_no_sense_are_troubles():
+    """No list at all, and one without a version: what is known stays, and the thread goes on."""
+    for broken in (msgspec.Raw(b"[1, 2]"), msgspec.Raw(b"{}")):
+
+        class Odd(Script):
+            def get(self, path: str, kind: type, query: Mapping[str, str], answer=broken) -> msgspec.Raw:
+                return answer if not self.lists else super().get(path, kind, query)
+
+        mirror, watcher = run(
+            Odd([[["a"]]], [[{"type": "ERROR", "object": {"code": 410, "reason": "Expired"}}]])
+        )
+        eventually(partial(is_in_trouble, mirror, "NotUnderstood"))
+        assert watcher.alive
+        assert mirror.get("n", "a") is not None
+        watcher.stop()
+
+
+def test_a_watcher_survives_what_nobody_foresaw():
+    """A bug, or an error of a library: told, and tried again."""
+
+    class Buggy(Script):
+        def get(self, path: str, kind: type, query: Mapping[str, str]) -> msgspec.Raw:
+            raise RuntimeError("a bug")
+
+    mirror, watcher = run(Buggy([], []))
+    eventually(lambda: mirror.trouble == "Broken: RuntimeError: a bug")
+    assert watcher.alive
+    watcher.stop()
+
+
+def test_an_expired_place_is_a_blind_moment():
+    """Between the 410 and the next list nothing is seen."""
+    clock = Clock()
+    mirror: Mirror[StatefulSet] = Mirror(clock)
+    mirror.lost("the place to go on from has expired")
+    clock.advance(7.0)
+    assert mirror.blind_seconds == 7.0
+    mirror.connected()
+    assert mirror.blind_seconds == 0.0

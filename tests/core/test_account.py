@@ -138,6 +138,13 @@ def test_tasks_with_an_eta_are_no_load_until_they_are_due():
         assert (demand.slots, demand.later, demand.next_due) == (0, 50, NOW + HOUR)
 
 
+def test_workers_that_tell_go_before_a_count_that_others_share():
+    """Three tasks are known to be held; of ten that may be anybody's there is room for one more."""
+    reading = depth(1, 10, shared=True)
+    seen = snapshot(1, reading, slots=5, crew=(worker("worker-0", active=3),))
+    assert (demand_of(seen).held, demand_of(seen).slots) == (4, 5)
+
+
 def test_the_same_eta_tasks_seen_twice_are_counted_once():
     """They are unacknowledged in the broker and scheduled in the worker: the same five."""
     due = tuple(NOW + 10.0 + n for n in range(5))
@@ -185,6 +192,8 @@ def test_a_hint_raises_the_demand():
     """Airflow knows of twelve tasks, the broker of five: twelve slots."""
     demand = demand_of(snapshot(0, depth(5), hints=(hint(12), hint(7))))
     assert (demand.hinted, demand.slots) == (7, 12)
+    decision = decide(snapshot(0, depth(5), hints=(hint(12),)), policy(), History.seeded(0.0, 0))
+    assert decision.steps[0].message.startswith("5 ready + 0 with workers + 7 more by a hint = 12 slots")
     assert demand_of(snapshot(0, depth(5), hints=(hint(3),))).slots == 5
 
 

@@ -69,8 +69,8 @@ def test_unacked_of_others_holds_workers_but_calls_none_up():
     """A shared counter says nothing of whose tasks those are."""
     assert first(snapshot(0, depth(0, 50, shared=True))).replicas == 0
     assert first(snapshot(2, depth(0, 50, shared=True), slots=4)).replicas == 2
-    mixed = first(snapshot(2, depth(8, 50, shared=True), slots=4))
-    assert mixed.replicas == 4
+    assert first(snapshot(2, depth(7, 50, shared=True), slots=4)).demand_slots == 8
+    assert first(snapshot(2, depth(9, 50, shared=True), slots=4)).replicas == 3
 
 
 @pytest.mark.parametrize(

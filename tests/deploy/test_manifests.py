@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -123,8 +124,8 @@ def test_the_config_map_is_mounted_whole_where_the_daemon_looks(kustomize: Kusto
     (container,) = pod(documents)["containers"]
     (mount,) = container["volumeMounts"]
     assert (mount["name"], "subPath" in mount) == (volume["name"], False)
-    file = PurePosixPath(container["args"][-1])
-    assert container["args"] == ["run", "--config", str(file)]
+    file = PurePosixPath(container["args"][2])
+    assert container["args"][:3] == ["run", "--config", str(file)]
     assert str(file.parent) == mount["mountPath"]
     assert list(config["data"]) == [file.name]
 
@@ -148,17 +149,15 @@ def test_metrics_and_probes_are_reachable_and_nothing_else(kustomize: Kustomize,
 
 @everywhere
 def test_the_configuration_is_one_that_the_daemon_takes(kustomize: Kustomize, folder: str) -> None:
-    """And it says of itself whether it is a dry run."""
-    parsed = settings(config_text(kustomize(folder)))
-    assert parsed.controller.dry_run is (folder == "overlays/staging")
-    assert parsed.targets
+    """And it names targets."""
+    assert settings(config_text(kustomize(folder))).targets
 
 
 @everywhere
 def test_what_the_configuration_states_are_the_defaults(kustomize: Kustomize, folder: str) -> None:
-    """Whoever reads a value in the ConfigMap may take it for what holds without it, dry run apart."""
+    """Whoever reads a value in the ConfigMap may take it for what holds without it."""
     parsed = settings(config_text(kustomize(folder)))
-    assert parsed.controller == ControllerSettings(dry_run=folder == "overlays/staging")
+    assert parsed.controller == ControllerSettings()
     for target in parsed.targets:
         plain = TargetSettings(target.namespace, target.name, target.queues, broker=target.broker)
         assert target == plain
@@ -203,17 +202,20 @@ def test_what_reaches_the_cluster_is_what_the_configuration_calls_for(
     """Patching the rights for staging comes to the same as working them out for a dry run."""
     documents = kustomize(folder)
     found = [document for document in documents if document["kind"] in ("Role", "RoleBinding")]
-    assert found == list(rights(settings(config_text(documents)), {}, ServiceAccount()))
+    configured = settings(config_text(documents))
+    dry = folder == "overlays/staging"
+    configured = replace(configured, controller=replace(configured.controller, dry_run=dry))
+    assert found == list(rights(configured, {}, ServiceAccount()))
 
 
 def test_staging_is_the_base_in_dry_run(kustomize: Kustomize) -> None:
     """Nothing else differs, or trying it there would prove little."""
     base, staging = kustomize("base"), kustomize("overlays/staging")
     differing = {new["kind"] for old, new in zip(base, staging, strict=True) if old != new}
-    assert differing == {"Role", "ConfigMap"}
-    expected = tomllib.loads(config_text(base))
-    expected["controller"]["dry_run"] = True
-    assert tomllib.loads(config_text(staging)) == expected
+    assert differing == {"Role", "Deployment"}
+    live, dry = pod(base), pod(staging)
+    args = [*live["containers"][0]["args"], "--dry-run"]
+    assert dry == {**live, "containers": [{**live["containers"][0], "args": args}]}
 
 
 def test_staging_may_not_write_at_all(kustomize: Kustomize) -> None:

@@ -9,7 +9,7 @@ import structlog
 
 from autoscaler.core.decide import decide
 from autoscaler.core.history import History
-from autoscaler.core.model import Outcome, OutcomeKind, unknown
+from autoscaler.core.model import Outcome, OutcomeKind, stale, unknown
 from autoscaler.report.fan import Reporters
 from autoscaler.report.log import LogReporter, set_up
 from tests.builders import TARGET, depth, policy, rules, snapshot
@@ -90,6 +90,28 @@ def test_outcomes_have_words(out, kind, words):
     (line,) = lines(out)
     assert words in line["event"]
     assert line["level"] == ("info" if kind is OutcomeKind.DRY_RUN else "warning")
+
+
+def test_every_write_is_said(out):
+    """Somebody scales again and again, and so do we: each time there is a line."""
+    reporter = LogReporter()
+    for _ in range(3):
+        say(reporter, 4, depth(6), OutcomeKind.APPLIED)
+    assert [line["event"].split(": ")[1] for line in lines(out)] == ["4 → 6"] * 3
+
+
+def test_a_broker_that_falls_silent_is_a_warning(out):
+    """At the first reading that failed, and its return at the first that did not."""
+    reporter = LogReporter()
+    value = depth(2).value
+    for reading in (
+        depth(2),
+        stale(value, "redis", 1.0, "silent"),
+        stale(value, "redis", 2.0, "silent"),
+        depth(2),
+    ):
+        say(reporter, 2, reading)
+    assert [line["level"] for line in lines(out)] == ["info", "warning", "info"]
 
 
 def test_a_new_trouble_is_said(out):

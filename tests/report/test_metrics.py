@@ -73,6 +73,7 @@ def test_unknown_is_not_zero(bench):
     clock, reporter, _, url = bench
     say(clock, reporter, 2, unknown("redis", "silent"), OutcomeKind.UNCHANGED)
     assert math.isnan(scrape(url)["autoscaler_demand_slots", WORKER])
+    assert math.isnan(scrape(url)["autoscaler_reading_age_seconds", WORKER | {"broker"}])
     reporter.unseen(TARGET, "gone")
     reporter.failed(TARGET, ValueError())
     seen = scrape(url)
@@ -92,6 +93,16 @@ def test_reaction_is_timed_from_the_look_before(bench):
     seen_metrics = scrape(url)
     assert seen_metrics["autoscaler_reaction_seconds_count", frozenset()] == 1
     assert seen_metrics["autoscaler_reaction_seconds_sum", frozenset()] == pytest.approx(1.2)
+
+
+def test_a_write_that_failed_for_long_is_a_slow_reaction(bench):
+    """The clock runs from before the first look that called for more, through every failure."""
+    clock, reporter, _, url = bench
+    say(clock, reporter, 0, depth(0), OutcomeKind.UNCHANGED)
+    for kind in (OutcomeKind.FAILED, OutcomeKind.FAILED, OutcomeKind.APPLIED):
+        clock.advance(20.0)
+        say(clock, reporter, 0, depth(4), kind)
+    assert scrape(url)["autoscaler_reaction_seconds_sum", frozenset()] == pytest.approx(60.0)
 
 
 def test_every_metric_is_documented():

@@ -46,7 +46,7 @@ class Bench:
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.stack = stack
         self.broker = stack.enter_context(RedisServer())
-        self.server = stack.enter_context(ApiServer(Store()))
+        self.server = stack.enter_context(ApiServer(Store(), bookmark_seconds=0.2))
         self.kubeconfig = self.server.write_kubeconfig(folder / "kubeconfig")
         admin = connect(10.0, self.kubeconfig)
         stack.callback(admin.close)

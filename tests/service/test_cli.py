@@ -67,6 +67,15 @@ def test_a_bad_configuration_stops_every_command(good: Path):
         assert "max_replicas" in errors
 
 
+def test_check_reads_a_url_that_stands_in_the_file(good: Path):
+    """What no reader understands is known before anything runs."""
+    good.write_text(GOOD + 'broker.url = "amqp://guest:guest@h//"\n')
+    status, _, errors = call("check", "--offline", "--config", good)
+    assert status == 2
+    assert "broker.url of data/w" in errors
+    assert "guest" not in errors
+
+
 def test_check_of_the_live_cluster_is_not_there_yet(good: Path):
     """Said rather than pretended."""
     status, _, errors = call("check", "--config", good)
@@ -90,7 +99,8 @@ def test_rbac_offline_prints_what_it_knows(good: Path):
     assert "the Secret that holds the broker's URL of data/w" in errors
     status, out, _ = call("rbac", "--offline", "--config", good, "--json", "--account", "ops/scaler")
     assert json.loads(out)["items"][1]["subjects"][0]["namespace"] == "ops"
-    assert call("rbac", "--config", good, "--account", "nonsense")[0] == 2
+    for account in ("nonsense", "a/b/c", "/b"):
+        assert call("rbac", "--config", good, "--account", account)[0] == 2
 
 
 def test_rbac_finds_the_secret_of_the_pod_template(bench: Bench, good: Path):
