@@ -46,17 +46,12 @@ def watch(rabbit: RabbitServer, stack: ExitStack, request: pytest.FixtureRequest
     return made
 
 
-def connections(rabbit: RabbitServer) -> int:
-    """Return the connections to the server."""
-    return len(rabbit.call("GET", "connections"))
-
-
 @pytest.mark.parametrize("late", [True, False], ids=["late", "early"])
 def test_what_a_worker_runs_reserves_and_keeps_for_later(
     watch: Watch,
     stack: ExitStack,
     tmp_path: Path,
-    late: bool,  # noqa: FBT001  # a column of the table
+    late: bool,  # a column of the table
 ) -> None:
     """All of it in one account, and after SIGTERM stale."""
     worker = start(
@@ -101,7 +96,7 @@ def test_nothing_is_left_behind(watch: Watch, stack: ExitStack, rabbit: RabbitSe
 
 
 def test_credentials_that_are_refused_are_told_without_being_shown(
-    watch: Watch, stack: ExitStack, rabbit: RabbitServer
+    stack: ExitStack, rabbit: RabbitServer
 ) -> None:
     """Both streams say so."""
     wrong = Watch(rabbit.url_for("nobody", "s3cret"))
