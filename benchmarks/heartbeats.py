@@ -16,6 +16,7 @@ import threading
 import time
 from base64 import b64encode
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import redis
 
@@ -91,7 +92,7 @@ def memory_mb() -> float:
 
 def measure(url: str, brokers: int, workers: int, seconds: float) -> Cost:
     """Listen to all brokers and return what it cost."""
-    admin = redis.Redis.from_url(url)
+    admin: Any = redis.Redis.from_url(url)
     admin.config_set("maxclients", brokers + 100)
     for number in range(brokers):
         admin.execute_command("ACL", "SETUSER", f"u{number}", "on", "nopass", "allchannels", "+@all")

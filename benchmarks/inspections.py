@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -50,7 +49,7 @@ def worker(url: str, node: str) -> Iterator[None]:
     """Run a worker for as long as the block lasts."""
     command = [sys.executable, "-m", "celery", "--broker", url, "worker", "--hostname", node]
     command += ["--pool", "threads", "--loglevel", "info", "--without-mingle", "--without-gossip"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=dict(os.environ))
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
         assert process.stderr is not None
         assert any("ready." in line for line in process.stderr)
