@@ -25,6 +25,7 @@ from autoscaler.report.http import ReportServer
 from autoscaler.report.log import LogReporter
 from autoscaler.report.metrics import MetricsReporter
 
+SHORT_WAIT_SECONDS = 0.5
 LONGEST_SILENCE_TICKS = 10
 LONGEST_SILENCE_SECONDS = 30.0
 
@@ -88,6 +89,7 @@ class Service:
                     scaler=scaler,
                     reporter=reporter,
                     clock=self._clock,
+                    wall=time.time,
                 )
                 for target in self._settings.targets
             ],
@@ -125,11 +127,16 @@ class Service:
         return self._server.port if self._server is not None else 0
 
     def run(self, stop: threading.Event) -> None:
-        """Wait for the cluster's first lists, then tick until `stop` is set, finishing the tick at hand."""
+        """Tick until `stop` is set, finishing the tick at hand.
+
+        The first tick waits for the cluster's first lists, but no longer than for one answer of the API
+        server: what has not been listed by then is reported as unseen.
+        """
         self._announce()
-        patience = self._settings.controller.api_timeout_seconds
-        while not stop.is_set() and not self._view.wait_synced(min(1.0, patience), self._clock):
-            continue
+        deadline = self._clock() + self._settings.controller.api_timeout_seconds
+        while not stop.is_set() and self._clock() < deadline:
+            if self._view.wait_settled(SHORT_WAIT_SECONDS, self._clock):
+                break
         self._daemon.run(stop, self._metrics.ticked)
         log.info("stopped")
 
@@ -137,7 +144,7 @@ class Service:
         """Tick once, with time for everything to answer, and return how it went."""
         self._announce()
         patience = self._settings.controller.api_timeout_seconds
-        self._view.wait_synced(patience, self._clock)
+        self._view.wait_settled(patience, self._clock)
         return self._daemon.tick(patience)
 
     def _announce(self) -> None:
@@ -164,8 +171,8 @@ class Service:
 
     def unready(self) -> str:
         """Return what is missing to do the work, empty when nothing is."""
-        if not self._view.synced:
-            return "the cluster has not been listed yet"
+        if self._view.trouble:
+            return f"the cluster has not been listed: {self._view.trouble}"
         if self._daemon.finished_at is None:
             return "no tick has ended yet"
         return self.unhealthy()

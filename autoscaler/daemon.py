@@ -17,8 +17,10 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
-from autoscaler.config.model import ControllerSettings
-from autoscaler.core.model import OutcomeKind, QueueDepth, Reading, unknown
+from autoscaler.config.model import ControllerSettings, TargetSettings
+from autoscaler.core.account import BrokerAccount
+from autoscaler.core.model import OutcomeKind, Reading, TargetRef, unknown
+from autoscaler.observe import Sharing, shared
 from autoscaler.ports import (
     Brokers,
     BrokerUnknown,
@@ -32,6 +34,9 @@ from autoscaler.reconcile import Plan, Reconciler
 
 PATIENCE_SHARE = 0.8
 """The share of the poll interval that a tick waits for brokers and writes."""
+
+LOOKERS = 8
+"""Brokers that are looked for at the same time."""
 
 GOOD = frozenset({OutcomeKind.UNCHANGED, OutcomeKind.APPLIED, OutcomeKind.DRY_RUN})
 
@@ -65,6 +70,20 @@ class Group:
     reader: DepthReader
     url: str
     members: tuple[Reconciler, ...]
+
+    @property
+    def sharing(self) -> dict[TargetRef, dict[str, Sharing]]:
+        """Who shares which queue with whom: in proportion to the workers that each may have."""
+        consumers: dict[tuple[str, str], list[TargetSettings]] = {}
+        for target in sorted((member.target for member in self.members), key=lambda t: t.ref):
+            for queue in target.queues:
+                consumers.setdefault((target.broker.global_keyprefix, queue), []).append(target)
+        found: dict[TargetRef, dict[str, Sharing]] = {}
+        for (_, queue), targets in consumers.items():
+            weights = tuple(target.max_replicas for target in targets)
+            for place, target in enumerate(targets if len(targets) > 1 else ()):
+                found.setdefault(target.ref, {})[queue] = Sharing(weights, place)
+        return found
 
 
 class Result(Enum):
@@ -101,6 +120,9 @@ class Daemon:
         self._census = census
         self._reporter = reporter
         self._clock = clock
+        # Looking for brokers, reading them and writing wait for different things: none takes the threads
+        # of another.
+        self._lookers = ThreadPoolExecutor(LOOKERS, thread_name_prefix="look")
         self._readers = ThreadPoolExecutor(settings.threads, thread_name_prefix="read")
         self._writers = ThreadPoolExecutor(settings.threads, thread_name_prefix="write")
         self._under_way: dict[Hashable, Future[Any]] = {}
@@ -119,6 +141,7 @@ class Daemon:
 
     def close(self) -> None:
         """End the threads, once what they are doing is done."""
+        self._lookers.shutdown(wait=True, cancel_futures=True)
         self._readers.shutdown(wait=True, cancel_futures=True)
         self._writers.shutdown(wait=True, cancel_futures=True)
 
@@ -155,33 +178,38 @@ class Daemon:
             except BrokerUnknown:
                 due = False
             if due:
-                jobs.append(self._begin(("look", target.ref), self._look, reconciler))
+                jobs.append(self._begin(self._lookers, ("look", target.ref), self._look, reconciler))
         self._wait(jobs, deadline)
 
     def _serve_all(self, deadline: float) -> list[Result]:
         groups, strays = self._groups()
-        jobs = [(len(group.members), self._begin(group.reader, self._serve, group)) for group in groups]
-        pending = [self._see_to(member, depth) for member, depth in strays]
+        jobs = [
+            (len(group.members), self._begin(self._readers, group.reader, self._serve, group))
+            for group in groups
+        ]
+        pending = [self._see_to(member, account) for member, account in strays]
         self._wait([job for _, job in jobs], deadline)
         for size, job in jobs:
             pending += job.result() if job.done() else [_done(Result.LATE)] * size
         self._wait(pending, deadline)
         return [job.result() if job.done() else Result.LATE for job in pending]
 
-    def _begin(self, key: Hashable, work: Callable[..., Any], *arguments: object) -> Future[Any]:
+    def _begin(
+        self, pool: ThreadPoolExecutor, key: Hashable, work: Callable[..., Any], *arguments: object
+    ) -> Future[Any]:
         """Start a piece of work, unless the last one of its kind is still under way."""
         job = self._under_way.get(key)
         if job is None or job.done():
-            job = self._under_way[key] = self._readers.submit(work, *arguments)
+            job = self._under_way[key] = pool.submit(work, *arguments)
         return job
 
     def _wait(self, jobs: Sequence[Future[Any]], deadline: float) -> None:
         wait(jobs, timeout=max(0.0, deadline - self._clock()))
 
-    def _groups(self) -> tuple[list[Group], list[tuple[Reconciler, Reading[QueueDepth]]]]:
+    def _groups(self) -> tuple[list[Group], list[tuple[Reconciler, Reading[BrokerAccount]]]]:
         """Return the targets by broker, and those without one with what is known of their demand."""
         found: dict[DepthReader, tuple[str, list[Reconciler]]] = {}
-        strays: list[tuple[Reconciler, Reading[QueueDepth]]] = []
+        strays: list[tuple[Reconciler, Reading[BrokerAccount]]] = []
         for reconciler in self._reconcilers:
             broker = reconciler.target.broker
             reason = "it is still being looked for"
@@ -205,30 +233,31 @@ class Daemon:
     def _serve(self, group: Group) -> list[Pending]:
         """Read a broker and see to every target that it serves."""
         queries = [
-            DepthQuery(member.target.ref, member.target.queues, member.target.broker)
+            DepthQuery(member.target.ref, member.target.queues, member.target.broker, member.look_into_lists)
             for member in group.members
         ]
         try:
-            depths = group.reader.read(queries)
+            accounts = group.reader.read(queries)
         except Exception as error:  # noqa: BLE001  # one broken broker never stops the others
             for member in group.members:
                 self._reporter.failed(member.target.ref, error)
-            depths = [unknown("broker", "reading it failed") for _ in queries]
+            accounts = [unknown("broker", "reading it failed") for _ in queries]
         if group.reader.rejected_credentials:
             for member in group.members:
                 self._urls.doubt(member.target)
+        sharing = group.sharing
         return [
-            self._see_to(member, depth, group.url)
-            for member, depth in zip(group.members, depths, strict=True)
+            self._see_to(member, shared(account, sharing.get(member.target.ref, {})), group.url)
+            for member, account in zip(group.members, accounts, strict=True)
         ]
 
-    def _see_to(self, member: Reconciler, depth: Reading[QueueDepth], url: str = "") -> Pending:
+    def _see_to(self, member: Reconciler, account: Reading[BrokerAccount], url: str = "") -> Pending:
         """Plan for a target here, and carry the plan out elsewhere if that takes time."""
         if not member.claim():
             return _done(Result.LATE)
         handed_on = False
         try:
-            plan = member.plan(depth)
+            plan = member.plan(account)
             if plan is None:
                 return _done(Result.UNSEEN)
             if url:
@@ -268,7 +297,7 @@ def next_due(due: float, interval: float, now: float) -> float:
 def _result(plan: Plan, *, good: bool) -> Result:
     if not good:
         return Result.FAILED
-    return Result.SERVED if plan.snapshot.depth.is_fresh else Result.BLIND
+    return Result.SERVED if plan.snapshot.broker.is_fresh else Result.BLIND
 
 
 def _done(result: Result) -> Pending:

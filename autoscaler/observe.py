@@ -2,44 +2,73 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 from autoscaler.config.model import TargetSettings
-from autoscaler.core.model import (
-    Quality,
-    QueueDepth,
-    Reading,
-    Snapshot,
-    WorkerSet,
-    fresh,
-    unknown,
-)
+from autoscaler.core.account import BrokerAccount
+from autoscaler.core.model import Quality, Reading, WorkerSet, fresh, unknown
+from autoscaler.core.sharing import share_of
+from autoscaler.core.snapshot import Snapshot
 
 ASSUMED_SLOTS = 1
 
 
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One time, told twice: `at` in monotonic seconds, `now` in seconds since the epoch."""
+
+    at: float
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """Of a queue that several targets consume: their weights, and this target's place among them."""
+
+    weights: tuple[int, ...]
+    place: int
+
+
 def observe(
     target: TargetSettings,
-    at: float,
-    workers: WorkerSet,
-    workers_quality: Quality,
-    depth: Reading[QueueDepth],
-    reported_slots: Reading[int],
-) -> Snapshot:
-    """Return what there is to know of a target at a time in monotonic seconds."""
+    moment: Moment,
+    workers: Reading[WorkerSet],
+    broker: Reading[BrokerAccount],
+    slots: Reading[int],
+) -> Snapshot | None:
+    """Return what there is to know of a target, None where the cluster does not show it."""
+    if workers.value is None:
+        return None
     return Snapshot(
         target=target.ref,
-        at=at,
-        workers=workers,
-        workers_quality=workers_quality,
-        depth=aged(depth, target.stale_after_seconds),
-        slots=slots_per_worker(target, workers, reported_slots),
+        at=moment.at,
+        now=moment.now,
+        workers=workers.value,
+        workers_quality=workers.quality,
+        broker=aged(broker, target.stale_after_seconds),
+        slots=slots_per_worker(target, workers.value, slots),
     )
 
 
-def aged(depth: Reading[QueueDepth], stale_after_seconds: float) -> Reading[QueueDepth]:
+def shared(reading: Reading[BrokerAccount], sharing: dict[str, Sharing]) -> Reading[BrokerAccount]:
+    """Return the reading with this target's part of the queues that others consume too."""
+    account = reading.value
+    if account is None or not sharing:
+        return reading
+    queues = tuple(
+        share_of(queue, sharing[queue.queue].weights, sharing[queue.queue].place)
+        if queue.queue in sharing
+        else queue
+        for queue in account.queues
+    )
+    return replace(reading, value=replace(account, queues=queues))
+
+
+def aged(reading: Reading[BrokerAccount], stale_after_seconds: float) -> Reading[BrokerAccount]:
     """Return the reading, unknown where it is too old to call up workers."""
-    if depth.quality is Quality.STALE and depth.age_seconds > stale_after_seconds:
-        return unknown(depth.source, f"{depth.detail}, for {depth.age_seconds:.0f} s")
-    return depth
+    if reading.quality is Quality.STALE and reading.age_seconds > stale_after_seconds:
+        return unknown(reading.source, f"{reading.detail}, for {reading.age_seconds:.0f} s")
+    return reading
 
 
 def slots_per_worker(target: TargetSettings, workers: WorkerSet, reported: Reading[int]) -> Reading[int]:

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from autoscaler.config.model import BrokerSettings, TargetSettings
+from autoscaler.core.account import BrokerAccount
 from autoscaler.core.model import (
     Decision,
     Outcome,
-    QueueDepth,
     Reading,
-    Snapshot,
     TargetRef,
     WorkerSet,
 )
+from autoscaler.core.snapshot import Snapshot
 
 
 class BrokerUnknown(Exception):
@@ -28,11 +28,16 @@ class BrokerUnknown(Exception):
 
 @dataclass(frozen=True, slots=True)
 class DepthQuery:
-    """Which queues to count for one target, and how the broker's keys are laid out."""
+    """Which queues to count for one target, and how the broker's keys are laid out.
+
+    `look_into_lists` says that it matters whether waiting tasks are due: for a target without workers,
+    or with ETA tasks known of.
+    """
 
     target: TargetRef
     queues: tuple[str, ...]
     broker: BrokerSettings
+    look_into_lists: bool = False
 
 
 class DepthReader(Protocol):
@@ -42,8 +47,8 @@ class DepthReader(Protocol):
         """Tell readers apart."""
         ...
 
-    def read(self, queries: Sequence[DepthQuery]) -> Sequence[Reading[QueueDepth]]:
-        """Return one reading for each query, in order, from one round trip.
+    def read(self, queries: Sequence[DepthQuery]) -> Sequence[Reading[BrokerAccount]]:
+        """Return one reading for each query, in order, read together.
 
         Never raises and never waits longer than the queries' timeout: what could not be read is a
         reading of quality stale or unknown that says so.

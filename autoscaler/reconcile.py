@@ -7,11 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from autoscaler.config.model import TargetSettings
+from autoscaler.core.account import BrokerAccount
 from autoscaler.core.decide import decide
 from autoscaler.core.history import History
-from autoscaler.core.model import Decision, Outcome, OutcomeKind, QueueDepth, Reading, Snapshot
+from autoscaler.core.model import Decision, Outcome, OutcomeKind, Reading
 from autoscaler.core.policy import Policy
-from autoscaler.observe import observe
+from autoscaler.core.snapshot import Snapshot
+from autoscaler.observe import Moment, observe
 from autoscaler.ports import Cluster, Reporter, Scaler, SlotCensus
 
 
@@ -19,7 +21,7 @@ from autoscaler.ports import Cluster, Reporter, Scaler, SlotCensus
 class Plan:
     """A decision with what it was made from, not yet carried out."""
 
-    depth: Reading[QueueDepth]
+    broker: Reading[BrokerAccount]
     snapshot: Snapshot
     history: History
     decision: Decision
@@ -35,7 +37,9 @@ class Reconciler:
 
     The memory belongs to one object of the cluster: a target that was deleted and made anew starts
     with a new one. Whoever plans first takes the target by `claim`, and `release`s it when the plan has
-    been carried out, so that no two ticks decide about it at once.
+    been carried out, so that no two ticks decide about it at once. `look_into_lists` says whether it
+    matters to its next decision if tasks that wait are due: while it has no workers, and while some are
+    known that are not due.
     """
 
     def __init__(
@@ -48,6 +52,7 @@ class Reconciler:
         scaler: Scaler,
         reporter: Reporter,
         clock: Callable[[], float],
+        wall: Callable[[], float],
     ) -> None:
         self.target = target
         self._policy = policy
@@ -56,6 +61,8 @@ class Reconciler:
         self._scaler = scaler
         self._reporter = reporter
         self._clock = clock
+        self._wall = wall
+        self.look_into_lists = True
         self._claim = threading.Lock()
         self._uid = ""
         self._history: History | None = None
@@ -68,17 +75,19 @@ class Reconciler:
         """Leave the target to the next tick."""
         self._claim.release()
 
-    def plan(self, depth: Reading[QueueDepth]) -> Plan | None:
+    def plan(self, broker: Reading[BrokerAccount]) -> Plan | None:
         """Observe and decide, which takes no time; None where the target cannot be seen."""
         ref = self.target.ref
         workers = self._cluster.worker_set(ref)
-        if workers.value is None:
+        moment = Moment(self._clock(), self._wall())
+        snapshot = observe(self.target, moment, workers, broker, self._census.slots(ref))
+        if snapshot is None:
             self._reporter.unseen(ref, workers.detail)
             return None
-        slots = self._census.slots(ref)
-        snapshot = observe(self.target, self._clock(), workers.value, workers.quality, depth, slots)
         history = self._remembered(snapshot)
-        return Plan(depth, snapshot, history, decide(snapshot, self._policy, history))
+        decision = decide(snapshot, self._policy, history)
+        self.look_into_lists = not snapshot.workers.pods or bool(decision.later_tasks)
+        return Plan(broker, snapshot, history, decision)
 
     def carry_out(self, plan: Plan) -> Outcome:
         """Act on a plan, report, remember, and return what came of it.
@@ -88,7 +97,7 @@ class Reconciler:
         """
         outcome = self._act(plan)
         if outcome.kind is OutcomeKind.CONFLICT:
-            again = self.plan(plan.depth)
+            again = self.plan(plan.broker)
             if again is not None:
                 outcome = self._act(again)
         return outcome

@@ -90,7 +90,8 @@ def costs(url: str, targets: int, reads: int) -> list[Cost]:
     def by_reader() -> int:
         queries = [DepthQuery(TargetRef(name, "worker"), (name,), broker) for name in names]
         readings = reader.read(queries)
-        return sum(reading.value.waiting for reading in readings if reading.value is not None)
+        accounts = [reading.value for reading in readings if reading.value is not None]
+        return sum(queue.messages for account in accounts for queue in account.queues)
 
     def by_pipeline() -> int:
         with client.pipeline(transaction=False) as pipeline:

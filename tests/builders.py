@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from autoscaler.core.account import BrokerAccount, Delivered, Hint, QueueMessages, WorkerAccount
 from autoscaler.core.model import (
     Decision,
     Quality,
-    QueueDepth,
     Reading,
-    Snapshot,
     TargetRef,
     WorkerPod,
     WorkerSet,
     fresh,
 )
 from autoscaler.core.policy import Policy, RatePolicy, RateUnit, ScalingRules, SelectPolicy
+from autoscaler.core.snapshot import Snapshot
 
 TARGET = TargetRef("data", "worker")
+NOW = 1_000_000.0
+"""The time since the epoch at monotonic second 1000."""
 
 
 def rules(
@@ -47,36 +49,73 @@ def policy(
     return Policy(least, most, up or rules(), down or rules())
 
 
-def depth(ready: int = 0, unacked: int = 0, *, shared: bool = False) -> Reading[QueueDepth]:
-    """Return a fresh reading of one queue."""
-    return fresh(QueueDepth((("default", ready),), unacked, shared), "redis")
+def depth(
+    ready: int = 0,
+    unacked: int = 0,
+    *,
+    shared: bool = False,
+    eta: tuple[float, ...] = (),
+    held: Delivered | None = None,
+) -> Reading[BrokerAccount]:
+    """Return a fresh reading of one queue: so many ready, so many held by living workers.
+
+    `eta` are due times of messages that lie in the queue beyond the ready ones.
+    """
+    if held is None:
+        held = Delivered(uncounted=unacked, shared=True) if shared else Delivered((NOW - 10.0,) * unacked)
+    queue = QueueMessages("default", ((0, ready + len(eta)),), eta)
+    return fresh(BrokerAccount((queue,), fresh(held, "redis")), "redis")
+
+
+def worker(
+    pod: str,
+    active: int = 0,
+    reserved: int = 0,
+    *,
+    quality: Quality = Quality.FRESH,
+    eta: tuple[float, ...] = (),
+):
+    """Return what a worker says, by its pod's name."""
+    return pod, WorkerAccount(
+        f"celery@{pod}", active, reserved, eta, 1, ("default",), 0.5, quality, "inspect"
+    )
 
 
 def snapshot(
     replicas: int = 0,
-    reading: Reading[QueueDepth] | None = None,
+    reading: Reading[BrokerAccount] | None = None,
     *,
     at: float = 1000.0,
     slots: int | Reading[int] = 1,
     cluster: Quality = Quality.FRESH,
     uid: str = "uid-1",
+    crew: tuple[tuple[str, WorkerAccount], ...] | None = None,
+    hints: tuple[Hint, ...] = (),
+    strangers: int = 0,
 ) -> Snapshot:
-    """Return a snapshot of a target at rest, unless told otherwise."""
-    members = tuple(WorkerPod(f"worker-{n}", ready=True, terminating=False) for n in range(replicas))
+    """Return a snapshot of a target at rest, its workers all idle, unless told otherwise."""
+    members = tuple(
+        WorkerPod(f"worker-{n}", ready=True, terminating=False, started_at=NOW - 500.0)
+        for n in range(replicas)
+    )
     return Snapshot(
         target=TARGET,
         at=at,
+        now=NOW + at - 1000.0,
         workers=WorkerSet(uid, replicas, members),
         workers_quality=cluster,
-        depth=depth() if reading is None else reading,
+        broker=depth() if reading is None else reading,
         slots=fresh(slots, "slots_per_worker") if isinstance(slots, int) else slots,
+        crew=tuple(worker(pod.name) for pod in members) if crew is None else crew,
+        strangers=strangers,
+        hints=hints,
     )
 
 
 def later(seen: Snapshot, seconds: float, replicas: int | None = None) -> Snapshot:
     """Return the same sight at a later time, with other replicas if so told."""
     workers = seen.workers if replicas is None else replace(seen.workers, replicas=replicas)
-    return replace(seen, at=seen.at + seconds, workers=workers)
+    return replace(seen, at=seen.at + seconds, now=seen.now + seconds, workers=workers)
 
 
 def reasons(decision: Decision) -> tuple[str, ...]:

@@ -7,18 +7,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from autoscaler.config.model import BrokerSettings, TargetSettings
+from autoscaler.core.account import BrokerAccount, Delivered, QueueMessages
 from autoscaler.core.model import (
     Decision,
     Outcome,
     OutcomeKind,
-    QueueDepth,
     Reading,
-    Snapshot,
     TargetRef,
     WorkerSet,
     fresh,
     unknown,
 )
+from autoscaler.core.snapshot import Snapshot
 from autoscaler.ports import BrokerUnknown, DepthQuery
 
 PATIENCE_SECONDS = 20.0
@@ -105,6 +105,7 @@ class FakeReader:
     broken: bool = False
     rejected_credentials: bool = False
     reads: int = 0
+    queries: Sequence[DepthQuery] = ()
     gate: threading.Event = field(default_factory=threading.Event)
     reading: threading.Event = field(default_factory=threading.Event)
 
@@ -114,9 +115,10 @@ class FakeReader:
     def __hash__(self) -> int:
         return id(self)
 
-    def read(self, queries: Sequence[DepthQuery]) -> list[Reading[QueueDepth]]:
+    def read(self, queries: Sequence[DepthQuery]) -> list[Reading[BrokerAccount]]:
         """Return a reading for each query."""
         self.reads += 1
+        self.queries = queries
         self.reading.set()
         assert self.gate.wait(PATIENCE_SECONDS)
         if self.broken:
@@ -124,7 +126,13 @@ class FakeReader:
         if self.silent:
             return [unknown("redis", "did not answer") for _ in queries]
         return [
-            fresh(QueueDepth(tuple((q, self.ready.get(q, 0)) for q in query.queues), 0), "redis")
+            fresh(
+                BrokerAccount(
+                    tuple(QueueMessages(queue, ((0, self.ready.get(queue, 0)),)) for queue in query.queues),
+                    fresh(Delivered(), "redis"),
+                ),
+                "redis",
+            )
             for query in queries
         ]
 

@@ -1,6 +1,8 @@
 """The loop: everybody in time, nobody held up."""
 
 import threading
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import pytest
 
@@ -8,6 +10,7 @@ from autoscaler.config.model import ControllerSettings, TargetSettings
 from autoscaler.core.model import Outcome, OutcomeKind
 from autoscaler.daemon import Daemon, next_due
 from autoscaler.reconcile import Reconciler
+from tests.builders import NOW
 from tests.fakes import (
     PATIENCE_SECONDS,
     Clock,
@@ -23,12 +26,21 @@ from tests.fakes import (
 class Bench:
     """A daemon for the targets of a cluster, each with a queue of its own name."""
 
-    def __init__(self, cluster: FakeCluster, brokers: FakeBrokers, urls: FakeUrls, *names: str) -> None:
+    def __init__(
+        self,
+        cluster: FakeCluster,
+        brokers: FakeBrokers,
+        urls: FakeUrls,
+        *names: str,
+        queues: tuple[str, ...] = (),
+        most: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
         self.reporter = FakeReporter()
         self.census = FakeCensus()
         self.clock = Clock()
         targets = [
-            TargetSettings(namespace="data", name=name, queues=(name,)) for name in names or cluster.sets
+            TargetSettings("data", name, queues or (name,), max_replicas=most.get(name, 10))
+            for name in names or cluster.sets
         ]
         self.daemon = Daemon(
             ControllerSettings(threads=4),
@@ -41,6 +53,7 @@ class Bench:
                     scaler=cluster,
                     reporter=self.reporter,
                     clock=self.clock,
+                    wall=lambda: NOW,
                 )
                 for target in targets
             ],
@@ -66,6 +79,17 @@ def test_targets_of_one_broker_are_read_together():
     assert (reader.reads, tick.served, tick.good) == (1, 2, True)
     assert (cluster.replicas("a"), cluster.replicas("b")) == (3, 4)
     assert bench.census.asked == [("a", "one"), ("b", "one")]
+
+
+def test_a_queue_that_two_targets_consume_is_split_between_them():
+    """Twelve tasks for one of up to 10 workers and one of up to 2: ten and two, and none twice."""
+    cluster, reader = FakeCluster(a=0, b=0), FakeReader({"mail": 12})
+    bench = Bench(
+        cluster, FakeBrokers(one=reader), FakeUrls({"a": "one", "b": "one"}), queues=("mail",), most={"b": 2}
+    )
+    with bench:
+        bench.daemon.tick(PATIENCE_SECONDS)
+    assert (cluster.replicas("a"), cluster.replicas("b")) == (10, 2)
 
 
 def test_a_broker_that_hangs_delays_nobody_else():
@@ -143,6 +167,24 @@ def test_a_broker_is_looked_for_and_used_in_the_same_tick():
     with Bench(cluster, FakeBrokers(one=FakeReader({"a": 2})), urls) as bench:
         tick = bench.daemon.tick(PATIENCE_SECONDS)
     assert (urls.looked, tick.good, cluster.replicas("a")) == (["a"], True, 2)
+
+
+def test_looking_for_brokers_delays_no_reading():
+    """The API server hangs while the brokers of many new targets are looked for: the others are served."""
+    names = [f"new{number}" for number in range(12)]
+    cluster = FakeCluster(a=0, **dict.fromkeys(names, 0))
+    gate = threading.Event()
+
+    class Hanging(FakeUrls):
+        def look(self, target):
+            assert gate.wait(PATIENCE_SECONDS)
+
+    urls = Hanging({"a": "one"}, findable=dict.fromkeys(names, "one"))
+    with Bench(cluster, FakeBrokers(one=FakeReader({"a": 2})), urls) as bench:
+        bench.daemon.tick(0.2)
+        assert bench.daemon.tick(0.2).served == len(names) + 1
+        assert cluster.replicas("a") == 2
+        gate.set()
 
 
 def test_a_missing_secret_is_reported_and_disturbs_nobody():

@@ -6,10 +6,10 @@ import pytest
 
 from autoscaler.cluster.scale import DryRunScaler
 from autoscaler.config.model import ScaleDownSettings, TargetSettings
-from autoscaler.core.model import Outcome, OutcomeKind, fresh, stale, unknown
+from autoscaler.core.model import Outcome, OutcomeKind, WorkerPod, WorkerSet, fresh, stale, unknown
 from autoscaler.observe import aged, slots_per_worker
 from autoscaler.reconcile import Reconciler
-from tests.builders import depth
+from tests.builders import NOW, depth
 from tests.fakes import Clock, FakeCensus, FakeCluster, FakeReporter
 
 
@@ -30,6 +30,7 @@ class Bench:
             scaler=scaler or self.cluster,
             reporter=self.reporter,
             clock=self.clock,
+            wall=lambda: NOW,
         )
 
     def tick(self, reading=None, seconds: float = 1.0):
@@ -158,6 +159,20 @@ def test_slots_come_from_the_best_source(configured, reported, declared, slots, 
     workers = replace(workers, declared_slots=declared, declared_by="--concurrency of container worker")
     reading = slots_per_worker(target, workers, reported)
     assert (reading.value, reading.source) == (slots, source)
+
+
+def test_lists_are_looked_into_only_where_it_matters():
+    """While there are no workers, and while tasks are known that are not due."""
+    bench = Bench(0)
+    assert bench.reconciler.look_into_lists
+    bench.tick(depth(3))
+    assert bench.reconciler.look_into_lists
+    pods = (WorkerPod("w-0", ready=True, terminating=False, started_at=NOW - 100.0),)
+    bench.cluster.sets["w"] = fresh(WorkerSet("uid-w", 3, pods), "cluster")
+    bench.tick(depth(3))
+    assert not bench.reconciler.look_into_lists
+    bench.tick(depth(3, eta=(NOW + 900.0,)))
+    assert bench.reconciler.look_into_lists
 
 
 def test_an_old_reading_becomes_unknown():

@@ -15,14 +15,15 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
+from autoscaler.config.model import BrokerSettings
 from autoscaler.ports import BrokerUnknown
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 6379
-READ_NOW = "this version reads redis://, rediss:// and redis+socket://"
-NOT_YET = frozenset(
-    {"amqp", "amqps", "pyamqp", "sentinel", "sqs", "redis+sentinel", "redis+cluster", "rediss+cluster"}
-)
+DEFAULT_SENTINEL_PORT = 26379
+READ_NOW = "this version reads redis://, rediss://, redis+socket:// and sentinel://"
+NOT_YET = frozenset({"amqp", "amqps", "pyamqp", "sqs", "redis+sentinel", "redis+cluster", "rediss+cluster"})
+SENTINEL = "sentinel"
 CERT_REQS = MappingProxyType(
     {
         "required": "required",
@@ -66,8 +67,9 @@ class Tls:
 class RedisAddress:
     """One database of one Redis server under one set of credentials.
 
-    `path` is that of a Unix socket; host and port mean nothing when there is one. The text of an
-    address is the name under which readings go.
+    `path` is that of a Unix socket; host and port mean nothing when there is one. With `sentinels`, as
+    (host, port), the server is the one that they say is the master of `master_name`; host and port are
+    those of the first of them. The text of an address is the name under which readings go.
     """
 
     host: str = DEFAULT_HOST
@@ -77,19 +79,30 @@ class RedisAddress:
     password: str | None = field(default=None, repr=False)
     tls: Tls | None = None
     path: str = ""
+    sentinels: tuple[tuple[str, int], ...] = ()
+    master_name: str = ""
+    sentinel_password: str | None = field(default=None, repr=False)
 
     def __str__(self) -> str:
+        if self.sentinels:
+            return f"redis {self.master_name} by {self._sentinels}/{self.db}"
         if self.path:
             return f"redis {self.path}/{self.db}"
         return f"redis {self._netloc}/{self.db}"
 
     @property
     def _netloc(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return _netloc(self.host, self.port)
+
+    @property
+    def _sentinels(self) -> str:
+        return ",".join(_netloc(*place) for place in self.sentinels)
 
     @property
     def server(self) -> str:
         """What all databases and credentials of one server have in common."""
+        if self.sentinels:
+            return f"{self.master_name} by {self._sentinels}"
         return self.path or self._netloc
 
     def url(self) -> str:
@@ -100,27 +113,82 @@ class RedisAddress:
         if self.path:
             query = urlencode({"virtual_host": self.db})
             return f"redis+socket://{login}{quote(self.path)}?{query}"
+        if self.sentinels:
+            return ";".join(f"sentinel://{login}{_netloc(*place)}/{self.db}" for place in self.sentinels)
         return f"redis://{login}{self._netloc}/{self.db}"
+
+    def transport_options(self) -> dict[str, object]:
+        """Return what kombu has to be told beside the URL, the Sentinels' password included."""
+        if not self.sentinels:
+            return {}
+        options: dict[str, object] = {"master_name": self.master_name}
+        if self.sentinel_password is not None:
+            options["sentinel_kwargs"] = {"password": self.sentinel_password}
+        return options
 
 
 Address = RedisAddress
 
 
-def parse(url: str) -> Address:
+def parse(url: str, settings: BrokerSettings | None = None) -> Address:
     """Return the address that a broker's URL stands for.
 
-    Raises `BrokerUnknown` for a URL that kombu would refuse, and for one of a broker that this
-    version cannot read.
+    `settings` say what a URL of Sentinels does not. Raises `BrokerUnknown` for a URL that kombu would
+    refuse, and for one of a broker that this version cannot read.
     """
-    addresses = {_parse_one(part) for part in url.strip().split(";") if part}
+    parts = [part for part in url.strip().split(";") if part]
+    if parts and all(_kind(part) == SENTINEL for part in parts):
+        return _by_sentinels(parts, settings or BrokerSettings())
+    if any(_kind(part) == SENTINEL for part in parts):
+        raise BrokerUnknown("the broker's URL lists Sentinels together with other servers")
+    addresses = {_parse_one(part) for part in parts}
     if not addresses:
         raise BrokerUnknown("the broker's URL is empty")
     if len(addresses) > 1:
         raise BrokerUnknown(
             "the broker's URL lists several servers, any of which Celery may be using; "
-            "this version reads a single one"
+            "this version reads a single one, or one that Sentinels name"
         )
     return addresses.pop()
+
+
+def _kind(url: str) -> str:
+    return url.partition("://")[0].lower()
+
+
+def _by_sentinels(urls: list[str], settings: BrokerSettings) -> RedisAddress:
+    """Return the address of a master: as with kombu, the first URL has its credentials and database."""
+    parts = [_split_or_refuse(url.partition("://")[2]) for url in urls]
+    names = {settings.master_name} if settings.master_name else set()
+    for part in parts:
+        query = dict(parse_qsl(part.query))
+        name = query.pop("master_name", "")
+        names |= {name} if name else set()
+        _refuse_others(query, "master_name")
+    if len(names) != 1:
+        raise BrokerUnknown(
+            "a URL of Sentinels needs one master_name, in the broker's settings or as ?master_name= in itself"
+        )
+    places = dict.fromkeys(
+        (unquote(part.hostname or "") or DEFAULT_HOST, part.port or DEFAULT_SENTINEL_PORT) for part in parts
+    )
+    username, password = _login(parts[0])
+    databases = [_database(unquote(part.path.removeprefix("/"))) for part in parts]
+    if any(database not in {0, databases[0]} for database in databases):
+        raise BrokerUnknown(
+            "Celery takes the database from the first of several Sentinels in a URL: name it there"
+        )
+    host, port = next(iter(places))
+    return RedisAddress(
+        host=host,
+        port=port,
+        db=databases[0],
+        username=username,
+        password=password,
+        sentinels=tuple(places),
+        master_name=names.pop(),
+        sentinel_password=settings.sentinel_password,
+    )
 
 
 def _parse_one(url: str) -> Address:
@@ -131,13 +199,17 @@ def _parse_one(url: str) -> Address:
     if parser is None:
         named = f"{kind.lower()}://" if kind.lower() in NOT_YET else "its kind"
         raise BrokerUnknown(f"brokers of {named} are not read yet: {READ_NOW}")
+    return parser(_split_or_refuse(rest))
+
+
+def _split_or_refuse(rest: str) -> SplitResult:
     parts = _split(rest)
     if parts is None:
         raise BrokerUnknown(
             "the broker's URL cannot be taken apart; are special characters of its password "
             "percent-encoded, and is its port a number?"
         )
-    return parser(parts)
+    return parts
 
 
 def _split(rest: str) -> SplitResult | None:
@@ -226,6 +298,10 @@ def _refuse_others(query: Mapping[str, str], *known: str) -> None:
         raise BrokerUnknown(
             f"the broker's URL has a parameter other than those understood here: {', '.join(sorted(known))}"
         )
+
+
+def _netloc(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 PARSERS: Mapping[str, Callable[[SplitResult], Address]] = MappingProxyType(

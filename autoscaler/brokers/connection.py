@@ -22,8 +22,11 @@ from redis.retry import Retry
 
 from autoscaler.brokers.address import RedisAddress
 from autoscaler.brokers.names import Names
+from autoscaler.brokers.sentinel import NoMaster, Sentinels
+from autoscaler.brokers.talk import Words
 
 CLIENT_NAME = "celery-autoscaler"
+GREETING: tuple[Words, ...] = (("CLIENT", "SETNAME", CLIENT_NAME), ("INFO", "cluster"))
 SHORTEST_WAIT_SECONDS = 0.001
 CHECKS_PER_BUDGET = 20
 
@@ -56,6 +59,8 @@ class Budgeted(AbstractConnection):
     """A connection of redis-py whose timeouts are what is left of a budget."""
 
     budget: Budget
+    host: str
+    port: int
 
     @property
     def socket_timeout(self) -> float:
@@ -106,10 +111,13 @@ class _OverSocket(Budgeted, redis.UnixDomainSocketConnection):
 class _Wire(Protocol):
     """What is used of redis-py's connections, which have no types of their own."""
 
+    host: str
+    port: int
+
     def connect(self) -> None: ...
     def disconnect(self) -> None: ...
     def can_read(self) -> bool: ...
-    def pack_commands(self, commands: Iterable[tuple[str, ...]]) -> list[bytes]: ...
+    def pack_commands(self, commands: Iterable[Words]) -> list[bytes]: ...
     def send_packed_command(self, command: list[bytes]) -> None: ...
     def read_response(self) -> object: ...
     def tighten(self) -> None: ...
@@ -118,8 +126,8 @@ class _Wire(Protocol):
 class Line:
     """The connection to an address, made when it is needed and kept while it works.
 
-    It says its name by CLIENT SETNAME in the same breath as its first question, and does not mind
-    when its user may not do that.
+    It says its name by CLIENT SETNAME and asks whether this is a node of a Redis Cluster by INFO, in the
+    same breath as its first question, and does not mind when its user may not do that.
     """
 
     def __init__(self, address: RedisAddress, budget: Budget, names: Names) -> None:
@@ -128,9 +136,11 @@ class Line:
         self._names = names
         self._connection: _Wire = _connection(address, budget)
         self._open = False
-        self._greeting = self.pack([("CLIENT", "SETNAME", CLIENT_NAME)])
+        self._sentinels = Sentinels(address, self._ask_sentinel) if address.sentinels else None
+        self._greeting = self.pack(GREETING)
+        self.is_of_cluster = False
 
-    def pack(self, commands: Iterable[tuple[str, ...]]) -> bytes:
+    def pack(self, commands: Iterable[Words]) -> bytes:
         """Return commands as they are sent."""
         return b"".join(self._connection.pack_commands(commands))
 
@@ -141,13 +151,13 @@ class Line:
         most the budget and a twentieth of it, unless a name that has just been found takes longer to
         be found again.
         """
-        greeting = 0 if self._still_open() else 1
+        greeting = 0 if self._still_open() else len(GREETING)
         try:
             if greeting:
                 self._connect()
                 packed = self._greeting + packed
             self._connection.send_packed_command([packed])
-            return self._answers(greeting + answers)[greeting:]
+            found = self._answers(greeting + answers)
         except (ValueError, ArithmeticError, RecursionError) as error:
             # what redis-py's parser makes of bytes that Redis would not send
             self.close()
@@ -155,6 +165,10 @@ class Line:
         except BaseException:
             self.close()
             raise
+        if greeting:
+            info = found[greeting - 1]
+            self.is_of_cluster = isinstance(info, bytes) and b"cluster_enabled:1" in info
+        return found[greeting:]
 
     def close(self) -> None:
         """Hang up, if connected; the next question connects anew."""
@@ -165,13 +179,47 @@ class Line:
         """Return whether the connection is there: a server that restarted has closed its end."""
         if self._open:
             with suppress(redis.RedisError, OSError):
-                if not self._connection.can_read():
+                if not self._connection.can_read() and not self._is_replaced():
                     return True
             self.close()
         return False
 
+    def _is_replaced(self) -> bool:
+        """Return whether Sentinels name another master now; without an answer the old one stands."""
+        if self._sentinels is None or not self._sentinels.is_due(self._budget.clock()):
+            return False
+        before = self._sentinels.master
+        with suppress(NoMaster, redis.AuthenticationError):
+            return self._find_master(self._sentinels) != before
+        return False
+
+    def _find_master(self, sentinels: Sentinels) -> tuple[str, int]:
+        return sentinels.find(self._budget.clock(), self._budget.left_seconds)
+
+    def _ask_sentinel(self, place: tuple[str, int], seconds: float) -> object:
+        """Return what one Sentinel answers; the connection to it is closed again."""
+        host, port = place
+        address = RedisAddress(host, port, password=self._address.sentinel_password)
+        budget = Budget(self._budget.clock)
+        budget.start(seconds)
+        self._names.find(host, seconds)
+        connection: _Wire = _connection(address, budget)
+        try:
+            connection.connect()
+            question = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._address.master_name)
+            connection.send_packed_command(connection.pack_commands([question]))
+            return connection.read_response()
+        except (ValueError, ArithmeticError, RecursionError) as error:
+            raise redis.InvalidResponse from error
+        finally:
+            connection.disconnect()
+
     def _connect(self) -> None:
-        if not self._address.path:
+        if self._sentinels is not None:
+            host, port = self._find_master(self._sentinels)
+            self._connection.host, self._connection.port = host, port
+            self._names.find(host, self._budget.left_seconds)
+        elif not self._address.path:
             self._names.find(self._address.host, self._budget.left_seconds)
         self._connection.connect()
         self._open = True

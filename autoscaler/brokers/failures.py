@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 from redis import exceptions
 
+from autoscaler.brokers.sentinel import NoMaster
+
 REJECTIONS = (exceptions.AuthenticationError, exceptions.AuthorizationError)
 OF_THE_URL = (ssl.SSLError, FileNotFoundError, PermissionError)
 OF_THE_SYSTEM: tuple[tuple[tuple[type[OSError], ...], str], ...] = (
@@ -25,6 +27,10 @@ OF_REDIS: tuple[tuple[type[exceptions.RedisError], str], ...] = (
     (exceptions.BusyLoadingError, "is loading its data"),
     (exceptions.ConnectionError, "closed the connection"),
 )
+NO_SENTINEL = "has no Sentinel that answers"
+NO_SUCH_MASTER = "has no master that its Sentinels know of"
+CLUSTER_ANSWERS = (exceptions.AskError, exceptions.ClusterDownError, exceptions.ClusterCrossSlotError)
+OF_CLUSTER = "is a node of a Redis Cluster, which Celery does not support"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,8 @@ def failure_of(error: BaseException, timeout_seconds: float, asked_for: str) -> 
     known, beneath = _redis_error_in(error), _system_error_in(error)
     if isinstance(known, REJECTIONS):
         return Failure("rejected the credentials", rejected_credentials=True, of_server=False)
+    if isinstance(known, NoMaster):
+        return Failure(NO_SUCH_MASTER if known.known else NO_SENTINEL)
     if isinstance(known, exceptions.TimeoutError) or isinstance(beneath, TimeoutError):
         return Failure(f"did not answer within {timeout_seconds:g} s")
     if isinstance(known, exceptions.ResponseError):
@@ -64,9 +72,14 @@ def refusal_of(error: exceptions.ResponseError, asked_for: str) -> str:
         return f"does not allow {asked_for} (NOPERM)"
     if isinstance(error, exceptions.MasterDownError):
         return "is a replica that has lost its master (MASTERDOWN)"
-    if isinstance(error, exceptions.AskError | exceptions.ClusterDownError):
-        return "is a node of a Redis Cluster, which Celery does not support"
+    if is_of_cluster(error):
+        return OF_CLUSTER
     return f"answered {asked_for} with an error ({code_of(error)})"
+
+
+def is_of_cluster(answer: object) -> bool:
+    """Return whether an answer is one that only a node of a Redis Cluster gives."""
+    return isinstance(answer, CLUSTER_ANSWERS) and not isinstance(answer, exceptions.MasterDownError)
 
 
 def code_of(error: exceptions.ResponseError) -> str:

@@ -12,11 +12,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Protocol
 from weakref import WeakValueDictionary
 
 from autoscaler.brokers.address import Address, RedisAddress, parse
+from autoscaler.brokers.background import Background
 from autoscaler.brokers.breaker import Circuit
 from autoscaler.brokers.names import Names
 from autoscaler.brokers.redis import RedisReader
@@ -37,37 +39,47 @@ class Reader(DepthReader, Protocol):
 
 MakeReader = Callable[[Address, Callable[[], float], Names, Circuit], Reader]
 READERS: Mapping[type[Address], MakeReader] = MappingProxyType({RedisAddress: RedisReader})
+# what a URL is told apart by beside its text, where it does not say all by itself
+Named = tuple[str, str | None, str | None]
 
 
 @dataclass(slots=True)
 class _Entry:
     reader: Reader
-    urls: set[str]
+    urls: set[Named]
     asked_at: float
 
 
 class BrokerRegistry:
-    """All brokers in use. `clock` returns monotonic seconds."""
+    """All brokers in use. `clock` returns monotonic seconds, `wall` those since the epoch."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
         self._clock = clock
         self._names = Names()
+        self._background = Background()
+        redis_reader = partial(RedisReader, wall=wall, background=self._background)
+        self._readers: dict[type[Address], MakeReader] = {**READERS, RedisAddress: redis_reader}
         self._entries: dict[Address, _Entry] = {}
-        self._by_url: dict[str, _Entry] = {}
+        self._by_url: dict[Named, _Entry] = {}
         self._circuits: WeakValueDictionary[str, Circuit] = WeakValueDictionary()
         self._swept_at = clock()
         self._lock = threading.Lock()
 
-    def reader(self, url: str, settings: BrokerSettings) -> DepthReader:  # noqa: ARG002  # see below
+    def reader(self, url: str, settings: BrokerSettings) -> DepthReader:
         """Return the reader for a URL, the same one for the same server and credentials.
 
-        The settings say how keys are laid out, which is each query's affair with Redis; a transport
-        that has to know them to connect finds them here. Raises `BrokerUnknown` for a URL that no
+        The settings name the master for a URL of Sentinels; how they say that keys are laid out is each
+        query's affair. Raises `BrokerUnknown` for a URL that no
         reader understands.
         """
         now = self._clock()
+        named = (url, settings.master_name, settings.sentinel_password)
         with self._lock:
-            entry = self._by_url.get(url) or self._enter(url, now)
+            entry = self._by_url.get(named) or self._enter(named, settings, now)
             entry.asked_at = now
             idle = self._idle(now)
         for reader in idle:
@@ -82,16 +94,17 @@ class BrokerRegistry:
             self._by_url.clear()
         for reader in readers:
             reader.close()
+        self._background.close()
 
-    def _enter(self, url: str, now: float) -> _Entry:
-        address = parse(url)
+    def _enter(self, named: Named, settings: BrokerSettings, now: float) -> _Entry:
+        address = parse(named[0], settings)
         entry = self._entries.get(address)
         if entry is None:
             circuit = self._circuits.setdefault(address.server, Circuit())
-            reader = READERS[type(address)](address, self._clock, self._names, circuit)
+            reader = self._readers[type(address)](address, self._clock, self._names, circuit)
             entry = self._entries[address] = _Entry(reader, set(), now)
-        entry.urls.add(url)
-        self._by_url[url] = entry
+        entry.urls.add(named)
+        self._by_url[named] = entry
         return entry
 
     def _idle(self, now: float) -> list[Reader]:

@@ -6,6 +6,7 @@ a hundred times cheaper than the official client's typed models.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Generic, TypeVar
 
 import msgspec
@@ -116,11 +117,31 @@ class Condition(Struct, frozen=True):
     status: str = ""
 
 
+class Running(Struct, frozen=True):
+    """Since when a container runs."""
+
+    started_at: str = ""
+
+
+class ContainerState(Struct, frozen=True):
+    """What a container is doing."""
+
+    running: Running | None = None
+
+
+class ContainerStatus(Struct, frozen=True):
+    """How a container is."""
+
+    name: str = ""
+    state: ContainerState = ContainerState()
+
+
 class PodStatus(Struct, frozen=True):
     """How a pod is."""
 
     phase: str = ""
     conditions: tuple[Condition, ...] | None = ()
+    container_statuses: tuple[ContainerStatus, ...] | None = ()
 
 
 class Pod(Struct, frozen=True):
@@ -133,6 +154,18 @@ class Pod(Struct, frozen=True):
     def owner(self) -> str:
         """The uid of the object that made the pod, empty for a pod on its own."""
         return next((ref.uid for ref in self.metadata.owner_references if ref.controller), "")
+
+    def started_at(self, container: str | None) -> float | None:
+        """Return since when a container runs, in seconds since the epoch, None while it does not.
+
+        Without a name it is the one that has run the longest: their order says nothing.
+        """
+        since = [
+            datetime.fromisoformat(status.state.running.started_at).timestamp()
+            for status in self.status.container_statuses or ()
+            if status.state.running is not None and container in {None, status.name}
+        ]
+        return min(since, default=None)
 
     @property
     def ready(self) -> bool:

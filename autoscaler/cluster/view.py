@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from autoscaler.cluster.client import Api
 from autoscaler.cluster.kinds import Pod, StatefulSet
-from autoscaler.cluster.mirror import Mirror, Watcher
+from autoscaler.cluster.mirror import Mirror
 from autoscaler.cluster.template import NotInTemplate, declared_slots, worker_container
+from autoscaler.cluster.watch import Watcher
 from autoscaler.core.model import Reading, TargetRef, WorkerPod, WorkerSet, fresh, stale, unknown
 
 BLINK_SECONDS = 5.0
@@ -70,15 +71,26 @@ class ClusterView:
             watcher.stop()
 
     @property
-    def synced(self) -> bool:
-        """Whether everything has been listed once."""
-        return all(sight.sets.synced and sight.pods.synced for sight in self._sights.values())
+    def trouble(self) -> str:
+        """Why not everything has been listed yet, empty once it has.
 
-    def wait_synced(self, seconds: float, clock: Callable[[], float]) -> bool:
-        """Wait until everything has been listed once, and return whether it was in time."""
+        A namespace that we may not list does not count: its targets are reported as unseen, and the
+        others are served.
+        """
+        waiting = [mirror for mirror in self._mirrors if not mirror.settled]
+        if waiting:
+            return waiting[0].trouble
+        refused = [mirror for mirror in self._mirrors if not mirror.synced]
+        return refused[0].trouble if len(refused) == len(self._mirrors) else ""
+
+    def wait_settled(self, seconds: float, clock: Callable[[], float]) -> bool:
+        """Wait until everything has been listed or refused, and return whether it was in time."""
         deadline = clock() + seconds
-        mirrors = [m for sight in self._sights.values() for m in (sight.sets, sight.pods)]
-        return all(mirror.wait_synced(max(0.0, deadline - clock())) for mirror in mirrors)
+        return all(mirror.wait_settled(max(0.0, deadline - clock())) for mirror in self._mirrors)
+
+    @property
+    def _mirrors(self) -> list[Mirror[StatefulSet] | Mirror[Pod]]:
+        return [mirror for sight in self._sights.values() for mirror in (sight.sets, sight.pods)]
 
     def worker_set(self, target: TargetRef) -> Reading[WorkerSet]:
         """Return what was last seen of a target. See `Cluster`."""
@@ -93,7 +105,12 @@ class ClusterView:
             uid=found.metadata.uid,
             replicas=found.spec.replicas,
             pods=tuple(
-                WorkerPod(pod.metadata.name, pod.ready, pod.metadata.deletion_timestamp is not None)
+                WorkerPod(
+                    name=pod.metadata.name,
+                    ready=pod.ready,
+                    terminating=pod.metadata.deletion_timestamp is not None,
+                    started_at=pod.started_at(self._containers(target)),
+                )
                 for pod in sight.pods.group(found.metadata.uid)
                 if pod.status.phase not in {"Succeeded", "Failed"}
             ),

@@ -10,7 +10,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from autoscaler.core.model import TargetRef
-from autoscaler.core.policy import Policy, RatePolicy, RateUnit, ScalingRules, SelectPolicy
+from autoscaler.core.policy import (
+    Fallback,
+    FallbackMode,
+    Policy,
+    RatePolicy,
+    RateUnit,
+    ScalingRules,
+    SelectPolicy,
+)
 
 MINIMUM_OBSERVATION_GAP_SECONDS = 30.0
 
@@ -68,8 +76,8 @@ class RateSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class ScaleUpSettings:
-    """How fast a target may grow."""
+class DirectionSettings:
+    """What the two directions have in common."""
 
     stabilization_window_seconds: float = setting(
         "grow only to the least that was asked for during this time",
@@ -92,14 +100,28 @@ class ScaleUpSettings:
         aliases=("selectPolicy",),
     )
     policies: tuple[RateSettings, ...] = setting(
-        "rate limits; none means from 0 to what is needed in one patch",
+        "rate limits; without any, all of a change is asked for in one patch",
         (),
         example='[{ type = "Pods", value = 10, period_seconds = 60 }]',
     )
 
+    def rules(self, tolerance: float) -> ScalingRules:
+        """Return the rules in the core's terms, `tolerance` being the target's."""
+        return ScalingRules(
+            stabilization_window_seconds=self.stabilization_window_seconds,
+            tolerance=tolerance if self.tolerance is None else self.tolerance,
+            select_policy=SelectPolicy(self.select_policy),
+            policies=tuple(policy.rate() for policy in self.policies),
+        )
+
 
 @dataclass(frozen=True, slots=True)
-class ScaleDownSettings:
+class ScaleUpSettings(DirectionSettings):
+    """How fast a target may grow."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleDownSettings(DirectionSettings):
     """How soon and how fast a target may shrink."""
 
     stabilization_window_seconds: float = setting(
@@ -110,23 +132,20 @@ class ScaleDownSettings:
         aliases=("stabilizationWindowSeconds",),
         outer_aliases=("cooldownPeriod",),
     )
-    tolerance: float | None = setting(
-        "tolerance of this direction, in place of the target's",
-        None,
-        at_least=0,
-        at_most=1,
-        example="0.1",
+
+
+@dataclass(frozen=True, slots=True)
+class FallbackSettings:
+    """What to do while a target's demand is unknown for long."""
+
+    mode: str = setting(
+        "hold what is there, hold it but at_least so many, or go to a static number",
+        FallbackMode.HOLD.value,
+        choices=tuple(mode.value for mode in FallbackMode),
     )
-    select_policy: str = setting(
-        "which of several policies holds; Disabled forbids this direction",
-        SelectPolicy.MAX.value,
-        choices=tuple(choice.value for choice in SelectPolicy),
-        aliases=("selectPolicy",),
-    )
-    policies: tuple[RateSettings, ...] = setting(
-        "rate limits; none means no limit",
-        (),
-        example='[{ type = "Percent", value = 50, period_seconds = 60 }]',
+    replicas: int = setting("that number, within min_replicas and max_replicas", 0, at_least=0)
+    after_seconds: float = setting(
+        "how long the demand has to be unknown before", 120.0, at_least=0, at_most=86400
     )
 
 
@@ -196,6 +215,26 @@ class BrokerSettings:
         "separator between queue and priority, as in Celery's transport options",
         "\x06\x16",
         at_least=1,
+    )
+    visibility_timeout_seconds: float = setting(
+        "time after which a worker gives back what a dead one left, as in Celery's transport options; "
+        "Airflow's is 86400",
+        3600.0,
+        at_least=1,
+        at_most=604800,
+    )
+    master_name: str | None = setting(
+        "name of the master that Sentinels watch, for a sentinel:// URL, as in Celery's transport options",
+        None,
+        at_least=1,
+        example='"mymaster"',
+    )
+    sentinel_password: str | None = setting(
+        "password of the Sentinels themselves, as in sentinel_kwargs of Celery's transport options",
+        None,
+        at_least=1,
+        example='"secret"',
+        secret=True,
     )
     timeout_seconds: float = setting(
         "longest wait for the broker, to connect and for each answer", 1.0, at_least=0.05, at_most=30
@@ -267,6 +306,13 @@ class TargetSettings:
         at_least=0,
         at_most=3600,
     )
+    startup_seconds: float = setting(
+        "time from asking for a worker to its first task: tasks with an ETA are provided for that early",
+        60.0,
+        at_least=0,
+        at_most=3600,
+    )
+    fallback: FallbackSettings = setting("what to do while the demand is unknown for long", FallbackSettings)
     scale_up: ScaleUpSettings = setting("how fast it may grow", ScaleUpSettings, aliases=("scaleUp",))
     scale_down: ScaleDownSettings = setting(
         "how soon and how fast it may shrink", ScaleDownSettings, aliases=("scaleDown",)
@@ -283,19 +329,16 @@ class TargetSettings:
         return Policy(
             min_replicas=self.min_replicas,
             max_replicas=self.max_replicas,
-            scale_up=_rules(self.scale_up, self.tolerance),
-            scale_down=_rules(self.scale_down, self.tolerance),
+            scale_up=self.scale_up.rules(self.tolerance),
+            scale_down=self.scale_down.rules(self.tolerance),
+            startup_seconds=self.startup_seconds,
+            visibility_timeout_seconds=self.broker.visibility_timeout_seconds,
+            remote_control=False,
+            fallback=Fallback(
+                FallbackMode(self.fallback.mode), self.fallback.replicas, self.fallback.after_seconds
+            ),
             observation_gap_seconds=max(MINIMUM_OBSERVATION_GAP_SECONDS, 3 * poll_interval_seconds),
         )
-
-
-def _rules(direction: ScaleUpSettings | ScaleDownSettings, tolerance: float) -> ScalingRules:
-    return ScalingRules(
-        stabilization_window_seconds=direction.stabilization_window_seconds,
-        tolerance=tolerance if direction.tolerance is None else direction.tolerance,
-        select_policy=SelectPolicy(direction.select_policy),
-        policies=tuple(policy.rate() for policy in direction.policies),
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,11 @@ class WorkerAccount:
     quality: Quality
     source: str
 
+    @property
+    def is_fresh(self) -> bool:
+        """Whether it can be relied on."""
+        return self.quality is Quality.FRESH
+
 
 @dataclass(frozen=True, slots=True)
 class Hint:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from autoscaler.core.demand import demand_step, measure
 from autoscaler.core.history import History
 from autoscaler.core.limits import LIMITS, View, tolerance
-from autoscaler.core.model import Decision, Snapshot
+from autoscaler.core.model import Decision
 from autoscaler.core.policy import Policy
+from autoscaler.core.snapshot import Snapshot
 
 
 def decide(snapshot: Snapshot, policy: Policy, history: History) -> Decision:
@@ -15,7 +16,7 @@ def decide(snapshot: Snapshot, policy: Policy, history: History) -> Decision:
     Pure: the same arguments give the same decision. With an unknown demand the present number is the
     proposal, so that the windows remember it when the demand becomes known again.
     """
-    demand = measure(snapshot)
+    demand = measure(snapshot, policy)
     view = View(snapshot, policy, history, demand)
     steps = [demand_step(snapshot, demand)]
     proposal = steps[0].replicas
@@ -33,5 +34,6 @@ def decide(snapshot: Snapshot, policy: Policy, history: History) -> Decision:
         demand_slots=None if demand is None else demand.slots,
         proposal=proposal,
         idle=view.idle,
+        later_tasks=0 if demand is None else demand.later,
         steps=tuple(steps),
     )

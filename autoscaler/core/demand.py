@@ -1,48 +1,133 @@
-"""From messages in the broker to slots wanted, and from slots to replicas."""
+"""From all that is known of a target's tasks to slots wanted, and from slots to replicas.
+
+A task wants a slot when it waits and is due, when it is with a worker, or when it will be due before a
+worker that is called up now could run it. The broker and the workers see the tasks that are with
+workers from two sides, each incompletely: with early acknowledgement the broker loses sight of a
+running task, and a worker that is shutting down does not answer. So the larger of the two counts.
+"""
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 
-from autoscaler.core.model import Snapshot, Step
+from autoscaler.core.account import BrokerAccount, Delivered
+from autoscaler.core.model import Step
+from autoscaler.core.policy import Policy
+from autoscaler.core.snapshot import Snapshot
+
+CLOCK_SLACK_SECONDS = 10.0
+"""How far the clocks of the nodes may differ: a worker dates what it takes, its kubelet its start."""
 
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """Tasks that want a slot now, and how many slots a worker has.
+    """Tasks of one target, counted by what they need now.
 
-    `unacked` is the part of the unacknowledged messages that counts for this target.
+    `ready` ones wait and are due, `held` ones are with workers, `soon` ones will be due before a new
+    worker could start. `orphaned` ones were left behind by workers that are gone: they want no slot,
+    but after the visibility timeout a worker to give them back (`rescue`). `later` ones are not due for
+    a while, the next of them at `next_due`. `hinted` is what a hint knows of beyond all that; where
+    there is nothing else it counts for nothing, since workers cannot run what their broker does not have.
     """
 
-    waiting: int
-    unacked: int
+    ready: int
+    held: int
+    soon: int
+    orphaned: int
+    rescue: bool
+    later: int
+    next_due: float | None
+    hinted: int
     slots_per_worker: int
 
     @property
     def slots(self) -> int:
-        """Slots wanted now."""
-        return self.waiting + self.unacked
+        """Slots wanted now, or by the time a new worker could run something."""
+        return self.ready + self.held + self.soon + self.hinted
 
     @property
     def replicas(self) -> int:
-        """Workers needed to give every task a slot, rounded up."""
-        return -(-self.slots // self.slots_per_worker)
+        """Workers needed to give every task a slot, rounded up; one where something is to be rescued."""
+        return max(-(-self.slots // self.slots_per_worker), int(self.rescue))
 
 
-def measure(snapshot: Snapshot) -> Demand | None:
-    """Return the demand that a snapshot shows, None where a needed reading is unknown.
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """Tasks that the broker has delivered: with living workers, left by dead ones, and not due yet."""
 
-    Unacknowledged messages that several targets share are counted only up to the slots of the
-    workers that this target has: they may belong to others, so they can hold its workers but never
-    call up more.
-    """
-    depth, slots = snapshot.depth.value, snapshot.slots.value
-    if depth is None or slots is None:
+    living: int
+    orphaned: int
+    oldest_orphan_at: float | None
+    eta: tuple[float, ...]
+
+
+def measure(snapshot: Snapshot, policy: Policy) -> Demand | None:
+    """Return the demand that a snapshot shows, None where a needed reading is unknown."""
+    account, slots = snapshot.broker.value, snapshot.slots.value
+    if account is None or slots is None:
         return None
-    unacked = depth.unacked
-    if depth.unacked_shared:
-        unacked = min(unacked, snapshot.workers.replicas * slots)
-    return Demand(waiting=depth.waiting, unacked=unacked, slots_per_worker=slots)
+    horizon = snapshot.now + policy.startup_seconds
+    crew_busy, crew_eta = _crew(snapshot)
+    held = _delivered(snapshot, account, slots, kept=len(crew_eta))
+    waiting_eta = tuple(sorted(due for queue in account.queues for due in queue.eta))
+    messages = sum(queue.messages for queue in account.queues)
+    eta = sorted((*waiting_eta, *max(held.eta, crew_eta, key=len)))
+    soon = bisect_right(eta, horizon)
+    known = messages - len(waiting_eta) + max(held.living, crew_busy) + soon
+    hinted = max((hint.tasks.value or 0 for hint in snapshot.hints if hint.tasks.is_fresh), default=0)
+    return Demand(
+        ready=messages - len(waiting_eta),
+        held=max(held.living, crew_busy),
+        soon=soon,
+        orphaned=held.orphaned,
+        rescue=_rescue(held, snapshot, policy),
+        later=len(eta) - soon,
+        next_due=eta[soon] if soon < len(eta) else None,
+        hinted=max(0, hinted - known) if known else 0,
+        slots_per_worker=slots,
+    )
+
+
+def _delivered(snapshot: Snapshot, account: BrokerAccount, slots: int, kept: int) -> _Held:
+    """Tell the deliveries to living workers from those to workers that are gone.
+
+    A worker holds nothing that was delivered before it started. A mere number of deliveries includes
+    the tasks that workers keep until they are due, of which `kept` are known. Where others may share
+    the count, it is taken up to the slots of the workers that the target has: it can hold them, but
+    call up none.
+    """
+    delivered = account.delivered.value or Delivered()
+    born = [pod.started_at for pod in snapshot.workers.pods if pod.started_at is not None]
+    if snapshot.strangers:  # they may hold what none of our pods can
+        orphaned = 0
+    elif born:
+        orphaned = bisect_left(delivered.deliveries, min(born) - CLOCK_SLACK_SECONDS)
+    else:
+        orphaned = len(delivered.deliveries) if not snapshot.workers.pods else 0
+    living = len(delivered.deliveries) - orphaned + max(0, delivered.uncounted - kept)
+    if delivered.shared:
+        living = min(living, snapshot.workers.replicas * slots)
+    oldest = delivered.deliveries[0] if orphaned else None
+    return _Held(living, orphaned, oldest, delivered.eta)
+
+
+def _crew(snapshot: Snapshot) -> tuple[int, tuple[float, ...]]:
+    """Return the tasks that the workers say they run or have reserved, and the due times they keep."""
+    accounts = [account for _, account in snapshot.crew]
+    busy = sum((account.active or 0) + (account.reserved or 0) for account in accounts)
+    return busy, tuple(due for account in accounts for due in account.eta or ())
+
+
+def _rescue(held: _Held, snapshot: Snapshot, policy: Policy) -> bool:
+    """Whether tasks that were left behind can be given back now, and nobody is there to do it.
+
+    A consumer of kombu's gives back what has been unacknowledged for longer than the visibility
+    timeout; before that a worker would start in vain.
+    """
+    if held.oldest_orphan_at is None:
+        return False
+    return snapshot.now - held.oldest_orphan_at > policy.visibility_timeout_seconds
 
 
 def demand_step(snapshot: Snapshot, demand: Demand | None) -> Step:
@@ -51,19 +136,29 @@ def demand_step(snapshot: Snapshot, demand: Demand | None) -> Step:
     if demand is None:
         why = "; ".join(
             f"{reading.source}: {reading.detail}"
-            for reading in (snapshot.depth, snapshot.slots)
+            for reading in (snapshot.broker, snapshot.slots)
             if reading.value is None
         )
         return Step("demand", current, "DemandUnknown", f"demand unknown ({why}), {current} kept")
-    reason = "WorkWaiting" if demand.slots else "NoWork"
+    idle = "TasksLeftBehind" if demand.rescue else "NoWork"
+    reason = "WorkWaiting" if demand.slots else idle
     return Step("demand", demand.replicas, reason, _sum_of(snapshot, demand))
 
 
 def _sum_of(snapshot: Snapshot, demand: Demand) -> str:
-    shared = snapshot.depth.value is not None and snapshot.depth.value.unacked_shared
-    unacked = f"{demand.unacked} unacked" + (" (counter shared with other targets)" if shared else "")
-    age = "" if snapshot.depth.is_fresh else f", read {snapshot.depth.age_seconds:.0f} s ago"
+    terms = [f"{demand.ready} ready", f"{demand.held} with workers"]
+    if demand.soon:
+        terms.append(f"{demand.soon} due soon")
+    if demand.hinted:
+        terms.append(f"{demand.hinted} more by a hint")
+    age = "" if snapshot.broker.is_fresh else f", read {snapshot.broker.age_seconds:.0f} s ago"
+    aside = []
+    if demand.later and demand.next_due is not None:
+        aside.append(f"{demand.later} not due for {demand.next_due - snapshot.now:.0f} s or more")
+    if demand.orphaned:
+        aside.append(f"{demand.orphaned} left behind by workers that are gone")
+    beside = f" ({', '.join(aside)})" if aside else ""
     return (
-        f"{demand.waiting} ready + {unacked} = {demand.slots} slots wanted{age}; "
+        f"{' + '.join(terms)} = {demand.slots} slots wanted{age}{beside}; "
         f"{demand.slots_per_worker} a worker ({snapshot.slots.source}) makes {demand.replicas}"
     )

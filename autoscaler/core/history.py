@@ -32,6 +32,7 @@ class History:
     `peaks` and `troughs` are the proposals that can still be the highest and the lowest of a window,
     `changes` the changes made within the longest rate period. `idle_since` is the time from which
     every look found nothing to do, None when the last look found something or could not tell.
+    `known_at` is when the demand was last known.
     """
 
     peaks: tuple[Mark, ...]
@@ -39,12 +40,13 @@ class History:
     observed_at: float
     changes: tuple[Mark, ...] = ()
     idle_since: float | None = None
+    known_at: float = 0.0
 
     @classmethod
     def seeded(cls, at: float, replicas: int) -> History:
         """Return the memory of somebody who has just arrived: the present counts as the proposal."""
         mark = (Mark(at, replicas),)
-        return cls(peaks=mark, troughs=mark, observed_at=at)
+        return cls(peaks=mark, troughs=mark, observed_at=at, known_at=at)
 
     def highest(self, since: float) -> int | None:
         """Return the highest proposal made after `since`, None without any."""
@@ -67,6 +69,10 @@ class History:
             return 0.0
         return at - self.idle_since
 
+    def blind_seconds(self, at: float) -> float:
+        """Return for how long the demand has not been known."""
+        return at - self.known_at
+
     def record(self, decision: Decision, policy: Policy) -> History:
         """Return the memory after a decision, forgetting what no rule looks back to."""
         mark = Mark(decision.at, decision.proposal)
@@ -84,6 +90,7 @@ class History:
             changes=tuple(change for change in self.changes if change.at > oldest),
             observed_at=decision.at,
             idle_since=idle_since,
+            known_at=self.known_at if decision.demand_slots is None else decision.at,
         )
 
     def moved(self, at: float, replicas: int) -> History:

@@ -13,9 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from autoscaler.core.demand import Demand
+from autoscaler.core.evidence import missing_evidence
 from autoscaler.core.history import History
-from autoscaler.core.model import Quality, Snapshot, Step
-from autoscaler.core.policy import Policy, RatePolicy, RateUnit, ScalingRules, SelectPolicy
+from autoscaler.core.model import Quality, Step
+from autoscaler.core.policy import FallbackMode, Policy, RatePolicy, RateUnit, ScalingRules, SelectPolicy
+from autoscaler.core.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +36,13 @@ class View:
 
     @property
     def idle(self) -> bool:
-        """Whether it is certain that nothing waits and nothing is unacknowledged."""
-        return self.snapshot.depth.is_fresh and self.demand is not None and self.demand.slots == 0
+        """Whether it is certain that there is nothing to do: no task, and nobody who might have one."""
+        return (
+            self.snapshot.broker.is_fresh
+            and self.demand is not None
+            and self.demand.replicas == 0
+            and not missing_evidence(self.snapshot, self.policy)
+        )
 
 
 Limit = Callable[[int, View], Step | None]
@@ -157,7 +164,7 @@ def certainty(proposed: int, view: View) -> Step | None:
         return None
     readings = [
         f"{reading.source} is {reading.quality} ({reading.detail})"
-        for reading in (view.snapshot.depth, view.snapshot.slots)
+        for reading in (view.snapshot.broker, view.snapshot.slots)
         if not reading.is_fresh
     ]
     if view.snapshot.workers_quality is not Quality.FRESH:
@@ -169,21 +176,63 @@ def certainty(proposed: int, view: View) -> Step | None:
 
 
 def quiet(proposed: int, view: View) -> Step | None:
-    """Step down only after the queues and `unacked` have been empty for the whole window.
+    """Step down only after it has been certain, for the whole window, that there is nothing to do.
 
-    Which worker is busy is not known here, so any step down could end a running task while there is
-    work at all.
+    Any step down could end a running task while there is work at all, and whoever does not say that it
+    is idle may be at work.
     """
     if proposed >= view.current:
         return None
     window = view.policy.scale_down.stabilization_window_seconds
-    if not view.idle:
+    if view.demand is not None and view.demand.replicas:
         message = f"tasks are waiting or running: a step down needs {window:g} s with none"
         return Step("quiet", view.current, "WorkInProgress", message)
-    if view.history.idle_seconds(view.snapshot.at, view.policy) >= window:
+    missing = missing_evidence(view.snapshot, view.policy)
+    if missing:
+        return Step("quiet", view.current, "NotProvenIdle", f"not proven idle: {'; '.join(missing)}")
+    if not view.idle or view.history.idle_seconds(view.snapshot.at, view.policy) < window:
+        message = f"a step down needs {window:g} s without a task, all of it watched"
+        return Step("quiet", view.current, "NotQuietForLong", message)
+    return None
+
+
+def last_worker(proposed: int, view: View) -> Step | None:
+    """Keep one worker while something speaks against zero that no broker or worker confirms."""
+    if proposed > 0 or view.current == 0:
         return None
-    message = f"a step down needs {window:g} s without a task, all of it watched"
-    return Step("quiet", view.current, "NotQuietForLong", message)
+    demand = view.demand
+    if demand is not None and demand.later and not _eta_is_readable(view.snapshot):
+        message = f"{demand.later} tasks are not due yet, and where they would wait cannot be looked into"
+        return Step("last_worker", 1, "TasksNotDue", message)
+    idle = view.history.idle_seconds(view.snapshot.at, view.policy)
+    if idle > view.policy.hint_veto_seconds:
+        return None
+    for hint in view.snapshot.hints:
+        if hint.tasks.is_fresh and hint.tasks.value:
+            message = f"{hint.name} ({hint.tasks.source}) speaks of {hint.tasks.value} tasks"
+            return Step("last_worker", 1, "HintVeto", message)
+    return None
+
+
+def _eta_is_readable(snapshot: Snapshot) -> bool:
+    account = snapshot.broker.value
+    return account is not None and all(queue.eta_known for queue in account.queues)
+
+
+def fallback(proposed: int, view: View) -> Step | None:
+    """Do what was asked for in case the demand is unknown for long."""
+    rule = view.policy.fallback
+    if view.demand is not None or rule.mode is FallbackMode.HOLD:
+        return None
+    blind = view.history.blind_seconds(view.snapshot.at)
+    wanted = rule.replicas if rule.mode is FallbackMode.STATIC else max(proposed, rule.replicas)
+    wanted = max(view.policy.min_replicas, min(wanted, view.policy.max_replicas))
+    if rule.mode is FallbackMode.AT_LEAST:
+        wanted = max(wanted, proposed)
+    if blind < rule.after_seconds or wanted == proposed:
+        return None
+    message = f"demand unknown for {blind:.0f} s: fallback {rule.mode} {rule.replicas}"
+    return Step("fallback", wanted, "Fallback", message)
 
 
 LIMITS: tuple[Limit, ...] = (
@@ -195,4 +244,6 @@ LIMITS: tuple[Limit, ...] = (
     max_replicas,
     certainty,
     quiet,
+    last_worker,
+    fallback,
 )

@@ -72,11 +72,15 @@ class TargetRef:
 
 @dataclass(frozen=True, slots=True)
 class WorkerPod:
-    """One pod of a target, as far as scaling cares."""
+    """One pod of a target, as far as scaling cares.
+
+    `started_at` is when its worker started, in seconds since the epoch, None before it has.
+    """
 
     name: str
     ready: bool
     terminating: bool
+    started_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,41 +109,6 @@ class WorkerSet:
 
 
 @dataclass(frozen=True, slots=True)
-class QueueDepth:
-    """Tasks that the broker holds for one target, in messages.
-
-    `ready` counts the messages waiting in the target's queues, all priorities together, as
-    (queue, messages) pairs. `unacked` counts messages that were delivered and not acknowledged. The
-    broker keeps those of all its queues together, so with `unacked_shared` some may be another
-    target's.
-    """
-
-    ready: tuple[tuple[str, int], ...]
-    unacked: int
-    unacked_shared: bool = False
-
-    @property
-    def waiting(self) -> int:
-        """Messages waiting in all of the target's queues together."""
-        return sum(messages for _, messages in self.ready)
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """Everything seen of one target at one time.
-
-    `at` is monotonic seconds. `slots` is the number of tasks that one worker runs at a time.
-    """
-
-    target: TargetRef
-    at: float
-    workers: WorkerSet
-    workers_quality: Quality
-    depth: Reading[QueueDepth]
-    slots: Reading[int]
-
-
-@dataclass(frozen=True, slots=True)
 class Step:
     """One stage of a decision: the replicas after it, and why.
 
@@ -158,8 +127,8 @@ class Decision:
     """How many replicas a target should have, and every step that led there.
 
     `current` is the number that the decision was based on, `demand_slots` the tasks wanting a slot
-    (None while unknown), `proposal` what the demand asks for after the tolerance: the number that
-    the stabilisation windows remember.
+    (None while unknown), `later_tasks` those that are not due yet, `proposal` what the demand asks for
+    after the tolerance: the number that the stabilisation windows remember.
     """
 
     target: TargetRef
@@ -169,6 +138,7 @@ class Decision:
     demand_slots: int | None
     proposal: int
     idle: bool
+    later_tasks: int
     steps: tuple[Step, ...]
 
     @property

@@ -54,12 +54,36 @@ class ScalingRules:
         return max((policy.period_seconds for policy in self.policies), default=0.0)
 
 
+class FallbackMode(StrEnum):
+    """What to do while the demand is unknown for long."""
+
+    HOLD = "hold"
+    AT_LEAST = "at_least"
+    STATIC = "static"
+
+
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """What to do once the demand has been unknown for `after_seconds`.
+
+    hold keeps what is there; at_least keeps that too, but no fewer than `replicas`; static goes to
+    `replicas`, which is the one way for a fleet to shrink on an unknown demand, and so is asked for.
+    """
+
+    mode: FallbackMode = FallbackMode.HOLD
+    replicas: int = 0
+    after_seconds: float = 120.0
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """Everything that decides about one target, defaults filled in.
 
     A gap of more than `observation_gap_seconds` between two looks at a target counts as not having
-    looked: a quiet window does not run on through it.
+    looked: a quiet window does not run on through it. `startup_seconds` is the time from asking for a
+    worker to its first task. Tasks left behind by dead workers can be given back once they have been
+    unacknowledged for `visibility_timeout_seconds`. A hint that nothing else confirms keeps one worker
+    for at most `hint_veto_seconds`. Without `remote_control` workers are not asked what they do.
     """
 
     min_replicas: int
@@ -67,6 +91,11 @@ class Policy:
     scale_up: ScalingRules
     scale_down: ScalingRules
     observation_gap_seconds: float = 30.0
+    startup_seconds: float = 60.0
+    visibility_timeout_seconds: float = 3600.0
+    hint_veto_seconds: float = 900.0
+    remote_control: bool = True
+    fallback: Fallback = Fallback()
 
     @property
     def horizon_seconds(self) -> float:

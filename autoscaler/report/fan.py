@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from autoscaler.core.model import Decision, Outcome, Snapshot, TargetRef
+from autoscaler.core.model import Decision, Outcome, TargetRef
+from autoscaler.core.snapshot import Snapshot
 from autoscaler.ports import Reporter
 
 

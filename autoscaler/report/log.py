@@ -16,7 +16,8 @@ from typing import TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from autoscaler.core.model import Decision, Outcome, OutcomeKind, Snapshot, TargetRef
+from autoscaler.core.model import Decision, Outcome, OutcomeKind, TargetRef
+from autoscaler.core.snapshot import Snapshot
 
 CREDENTIALS = re.compile(r"(?<=://)[^\s/]*@")
 ROUTINE = frozenset(
@@ -141,7 +142,8 @@ def _gist(decision: Decision, outcome: Outcome) -> object:
 
 
 def _fields(snapshot: Snapshot, decision: Decision, outcome: Outcome) -> dict[str, object]:
-    depth = snapshot.depth.value
+    account = snapshot.broker.value
+    delivered = None if account is None else account.delivered
     return {
         "target": str(decision.target),
         "outcome": outcome.kind.value,
@@ -154,11 +156,19 @@ def _fields(snapshot: Snapshot, decision: Decision, outcome: Outcome) -> dict[st
             for step in decision.steps
         ],
         "inputs": {
-            "ready": None if depth is None else depth.waiting,
-            "unacked": None if depth is None else depth.unacked,
-            "depth_source": snapshot.depth.source,
-            "depth_quality": snapshot.depth.quality.value,
-            "depth_age_seconds": round(snapshot.depth.age_seconds, 3),
+            "queues": None if account is None else {q.queue: q.messages for q in account.queues},
+            "not_due": decision.later_tasks,
+            "delivered": None
+            if delivered is None or delivered.value is None
+            else len(delivered.value.deliveries) + len(delivered.value.eta) + delivered.value.uncounted,
+            "delivered_quality": None if delivered is None else delivered.quality.value,
+            "delivered_detail": "" if delivered is None else delivered.detail,
+            "oldest_waiting_seconds": None
+            if account is None or account.oldest_at is None
+            else round(snapshot.now - account.oldest_at, 3),
+            "broker_source": snapshot.broker.source,
+            "broker_quality": snapshot.broker.quality.value,
+            "broker_age_seconds": round(snapshot.broker.age_seconds, 3),
             "slots_per_worker": snapshot.slots.value,
             "slots_source": snapshot.slots.source,
             "workers_ready": snapshot.workers.ready,

@@ -4,14 +4,33 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from autoscaler.core.limits import LIMITS
-from autoscaler.core.model import Decision, Outcome, OutcomeKind, Snapshot, TargetRef
+from autoscaler.core.model import Decision, Outcome, OutcomeKind, TargetRef
+from autoscaler.core.snapshot import Snapshot
 
 TARGET = ("namespace", "name")
+TARGET_GAUGES = {
+    "desired_replicas": "Replicas decided on",
+    "current_replicas": "Replicas asked for",
+    "ready_replicas": "Workers that are Ready",
+    "demand_slots": "Slots wanted now, NaN while unknown",
+    "target_unseen": "1 while a target cannot be seen",
+}
 REACTION_BUCKETS = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0)
+
+
+@dataclass(slots=True)
+class _Series:
+    """The series of one target, and the limits that bound when they were last set."""
+
+    gauges: dict[str, Gauge]
+    age: Gauge
+    limited: dict[str, Gauge]
+    bound_by: tuple[str, ...] = ()
 
 
 class MetricsReporter:
@@ -26,21 +45,17 @@ class MetricsReporter:
         self._clock = clock
         self._lock = threading.Lock()
         self._looked_at: dict[TargetRef, float] = {}
+        self._series: dict[TargetRef, _Series] = {}
         registry = self.registry
-        self._desired = Gauge("autoscaler_desired_replicas", "Replicas decided on", TARGET, registry=registry)
-        self._current = Gauge("autoscaler_current_replicas", "Replicas asked for", TARGET, registry=registry)
-        self._ready = Gauge("autoscaler_ready_replicas", "Workers that are Ready", TARGET, registry=registry)
-        self._demand = Gauge(
-            "autoscaler_demand_slots", "Slots wanted now, NaN while unknown", TARGET, registry=registry
-        )
+        self._gauges = {
+            name: Gauge(f"autoscaler_{name}", what, TARGET, registry=registry)
+            for name, what in TARGET_GAUGES.items()
+        }
         self._limited = Gauge(
             "autoscaler_limited", "1 while a limit binds", (*TARGET, "limit"), registry=registry
         )
         self._age = Gauge(
             "autoscaler_reading_age_seconds", "Age of a reading", (*TARGET, "source"), registry=registry
-        )
-        self._unseen = Gauge(
-            "autoscaler_target_unseen", "1 while a target cannot be seen", TARGET, registry=registry
         )
         self._outcomes = Counter(
             "autoscaler_decisions", "Decisions by what came of them", ("outcome",), registry=registry
@@ -61,27 +76,41 @@ class MetricsReporter:
 
     def report(self, snapshot: Snapshot, decision: Decision, outcome: Outcome) -> None:
         """Take note of one target's tick. See `Reporter`."""
-        target = (decision.target.namespace, decision.target.name)
-        self._desired.labels(*target).set(decision.replicas)
-        self._current.labels(*target).set(outcome.replicas)
-        self._ready.labels(*target).set(snapshot.workers.ready)
+        series = self._series_of(decision.target)
+        gauges = series.gauges
+        gauges["desired_replicas"].set(decision.replicas)
+        gauges["current_replicas"].set(outcome.replicas)
+        gauges["ready_replicas"].set(snapshot.workers.ready)
         demand = float("nan") if decision.demand_slots is None else decision.demand_slots
-        self._demand.labels(*target).set(demand)
-        self._age.labels(*target, "broker").set(snapshot.depth.age_seconds)
-        for limit in LIMITS:
-            name = limit.__name__
-            self._limited.labels(*target, name).set(name in decision.bound_by)
-        self._unseen.labels(*target).set(0)
+        gauges["demand_slots"].set(demand)
+        gauges["target_unseen"].set(0)
+        series.age.set(snapshot.broker.age_seconds)
+        if series.bound_by != decision.bound_by:
+            series.bound_by = decision.bound_by
+            for name, gauge in series.limited.items():
+                gauge.set(name in decision.bound_by)
         self._outcomes.labels(outcome.kind.value).inc()
         self._time_reaction(decision, outcome)
 
     def unseen(self, target: TargetRef, reason: str) -> None:  # noqa: ARG002  # the log has the reason
         """Take note that nothing could be decided. See `Reporter`."""
-        self._unseen.labels(target.namespace, target.name).set(1)
+        self._series_of(target).gauges["target_unseen"].set(1)
 
     def failed(self, target: TargetRef, error: BaseException) -> None:  # noqa: ARG002  # as above
         """Take note of a tick that broke. See `Reporter`."""
         self._broken.labels(target.namespace, target.name).inc()
+
+    def _series_of(self, target: TargetRef) -> _Series:
+        """Return a target's series, looked up once: by their labels it would take most of a tick."""
+        found = self._series.get(target)
+        if found is None:
+            labels = (target.namespace, target.name)
+            found = self._series[target] = _Series(
+                gauges={name: gauge.labels(*labels) for name, gauge in self._gauges.items()},
+                age=self._age.labels(*labels, "broker"),
+                limited={limit.__name__: self._limited.labels(*labels, limit.__name__) for limit in LIMITS},
+            )
+        return found
 
     def ticked(self, seconds: float) -> None:
         """Take note of a tick's duration."""

@@ -216,14 +216,16 @@ class Proxy:
 class CeleryWorker:
     """A worker process, of which `node` is the name; it is ready when this returns."""
 
-    def __init__(self, url: str, node: str, *options: str, **transport: object) -> None:
+    def __init__(
+        self, url: str, node: str, *options: str, app: str = "tests.brokers.tasks", **transport: object
+    ) -> None:
         self.node = node
         command = [
             sys.executable,
             "-m",
             "celery",
             "--app",
-            "tests.brokers.tasks",
+            app,
             "worker",
             "--hostname",
             node,
@@ -235,6 +237,7 @@ class CeleryWorker:
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, "TESTS_BROKER": url, "TESTS_TRANSPORT": json.dumps(transport)},
+            start_new_session=True,
         )
         assert self._process.stderr is not None
         if not any("ready." in line for line in self._process.stderr):
@@ -247,6 +250,11 @@ class CeleryWorker:
     def resume(self) -> None:
         """Let it go on."""
         os.kill(self._process.pid, signal.SIGCONT)
+
+    def kill(self) -> None:
+        """Let it die at once, with all its children."""
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.communicate()
 
     def close(self) -> None:
         """End it, kindly at first."""

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from kombu.connection import Connection
 
 from autoscaler.brokers.address import RedisAddress, Tls, parse
+from autoscaler.config.model import BrokerSettings
 from autoscaler.ports import BrokerUnknown
 
 SECRET = "hunter2"
@@ -59,9 +60,13 @@ def test_a_url_is_taken_apart_as_kombu_does(url: str, address: RedisAddress) -> 
         (f"amqp://user:{SECRET}@h//", "amqp:// are not read yet"),
         (f"amqps://user:{SECRET}@h//", "amqps:// are not read yet"),
         (f"sqs://key:{SECRET}@", "sqs:// are not read yet"),
-        (f"sentinel://:{SECRET}@a:26379;sentinel://b:26379", "sentinel:// are not read yet"),
+        (f"sentinel://:{SECRET}@a:26379;sentinel://b:26379", "needs one master_name"),
+        (f"sentinel://:{SECRET}@a?master_name=m;sentinel://b?master_name=n", "needs one master_name"),
+        (f"sentinel://:{SECRET}@a?master_name=m&db=1", "does not take \\?db="),
+        (f"sentinel://:{SECRET}@a?master_name=m;sentinel://b/1", "database from the first"),
+        (f"sentinel://:{SECRET}@a?master_name=m;redis://b", "together with other servers"),
         (f"redis+cluster://:{SECRET}@h", "redis\\+cluster:// are not read yet"),
-        (f"{SECRET}://h", "this version reads redis://, rediss:// and redis\\+socket://"),
+        (f"{SECRET}://h", "this version reads redis://, rediss://, redis\\+socket:// and sentinel://"),
         (f"redis://:{SECRET}@a;redis://:{SECRET}@b", "lists several servers"),
         (f"redis://:{SECRET}@h?db=1", "does not take \\?db="),
         (f"redis+socket://:{SECRET}@/s?db=1", "does not take \\?db="),
@@ -89,6 +94,19 @@ def test_a_url_that_is_not_understood_is_refused_with_a_reason_and_without_its_s
     shown = "".join(traceback.format_exception(refusal.value)) + repr(refusal.value)
     assert SECRET not in shown
     assert refusal.value.__context__ is None
+
+
+def test_a_url_of_sentinels_is_one_address() -> None:
+    """The master is named in the settings or in the URL; the first Sentinel has the credentials."""
+    named = BrokerSettings(master_name="m", sentinel_password=SECRET)
+    address = parse(f"sentinel://u:{SECRET}@a/2;sentinel://b:7", named)
+    assert address.sentinels == (("a", 26379), ("b", 7))
+    assert (address.db, address.username, address.password) == (2, "u", SECRET)
+    assert str(address) == "redis m by a:26379,b:7/2"
+    assert SECRET not in f"{address!r} {address.server}"
+    assert address.transport_options() == {"master_name": "m", "sentinel_kwargs": {"password": SECRET}}
+    assert parse(address.url(), named) == address
+    assert parse("sentinel://a?master_name=m").transport_options() == {"master_name": "m"}
 
 
 def test_an_address_never_shows_its_password() -> None:

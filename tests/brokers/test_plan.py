@@ -21,7 +21,7 @@ def test_a_queue_is_counted_in_the_lists_of_all_its_priorities() -> None:
         ("LLEN", "default\x06\x169"),
         ("HLEN", "unacked"),
     )
-    assert planned.parts[0].queues == (("default", (0, 1, 2, 3)),)
+    assert planned.parts[0].queues == (("default", ((0, 0), (3, 1), (6, 2), (9, 3))),)
     assert planned.parts[0].unacked == 4
 
 
@@ -49,11 +49,10 @@ def test_unacked_is_shared_between_targets_with_one_prefix() -> None:
     """It is not shared by two queries of one target, nor across prefixes."""
     other = BrokerSettings(global_keyprefix="x")
     shared = [
-        part.unacked_shared
-        for part in plan([query("a", "q"), query("b", "r"), query("c", "q", broker=other)]).parts
+        part.shared for part in plan([query("a", "q"), query("b", "r"), query("c", "q", broker=other)]).parts
     ]
     assert shared == [True, True, False]
-    assert [part.unacked_shared for part in plan([query("a", "q"), query("a", "r")]).parts] == [False, False]
+    assert [part.shared for part in plan([query("a", "q"), query("a", "r")]).parts] == [False, False]
 
 
 def test_no_queries_need_no_commands() -> None:

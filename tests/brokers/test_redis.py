@@ -12,8 +12,10 @@ import pytest
 from autoscaler.brokers.address import parse
 from autoscaler.brokers.redis import RedisReader
 from autoscaler.config.model import BrokerSettings
-from autoscaler.core.model import Quality, QueueDepth, Reading, TargetRef
+from autoscaler.core.account import BrokerAccount
+from autoscaler.core.model import Quality, Reading, TargetRef
 from autoscaler.ports import DepthQuery
+from tests.brokers.accounts import delivered_of, numbers, waiting
 from tests.brokers.conftest import StartRedis
 from tests.brokers.servers import FakeClock, Proxy, RedisServer, free_port
 
@@ -31,10 +33,10 @@ def query(name: str, *queues: str, broker: BrokerSettings = BROKER) -> DepthQuer
 def count(reader: RedisReader, *queries: DepthQuery) -> list[int | None]:
     """Return the messages waiting for each query, None where that is unknown."""
     readings = reader.read(queries or (query("a"),))
-    return [None if reading.value is None else reading.value.waiting for reading in readings]
+    return [waiting(reading) for reading in readings]
 
 
-def one(reader: RedisReader, asked: DepthQuery | None = None) -> Reading[QueueDepth]:
+def one(reader: RedisReader, asked: DepthQuery | None = None) -> Reading[BrokerAccount]:
     """Return the reading for one query."""
     return reader.read([asked or query("a")])[0]
 
@@ -61,7 +63,7 @@ def test_all_priorities_of_all_queues_are_counted(server: RedisServer, reader_of
         server.admin.rpush(key, *range(messages))
     server.admin.hset("unacked", mapping={"tag-1": "x", "tag-2": "x"})
     reading = one(reader_of(server.url), query("a", "q", "r", "none"))
-    assert reading.value == QueueDepth(ready=(("q", 10), ("r", 5), ("none", 0)), unacked=2)
+    assert numbers(reading) == ({"q": 10, "r": 5, "none": 0}, 2)
     assert (reading.quality, reading.age_seconds, reading.detail) == (Quality.FRESH, 0.0, "")
     assert reading.source == f"redis 127.0.0.1:{server.port}/0"
 
@@ -75,16 +77,18 @@ def test_prefix_separator_and_steps_lay_out_the_keys(server: RedisServer, reader
     server.admin.hset("unacked", mapping=dict.fromkeys("abc", "x"))
     layout = BrokerSettings(global_keyprefix="app:", sep=":", priority_steps=(0, 5))
     prefixed, plain = reader_of(server.url).read([query("a", "q", broker=layout), query("b", "q")])
-    assert prefixed.value == QueueDepth((("q", 7),), unacked=1)
-    assert plain.value == QueueDepth((("q", 100),), unacked=3)
+    assert numbers(prefixed) == ({"q": 7}, 1)
+    assert numbers(plain) == ({"q": 100}, 3)
 
 
 def test_targets_that_share_a_prefix_share_its_unacked(server: RedisServer, reader_of: OpenReader) -> None:
     """Both see the whole counter, and that it is shared."""
     server.admin.hset("unacked", "tag", "x")
     first, second = reader_of(server.url).read([query("a", "q"), query("b", "r")])
-    assert first.value == QueueDepth((("q", 0),), unacked=1, unacked_shared=True)
-    assert second.value == QueueDepth((("r", 0),), unacked=1, unacked_shared=True)
+    assert numbers(first) == ({"q": 0}, 1)
+    assert delivered_of(first).shared
+    assert numbers(second) == ({"r": 0}, 1)
+    assert delivered_of(second).shared
 
 
 def test_databases_are_apart(server: RedisServer, reader_of: OpenReader) -> None:
@@ -104,9 +108,8 @@ def test_big_numbers_are_exact(server: RedisServer, reader_of: OpenReader) -> No
     )
     queries = [query(f"t{number}", f"queue-{number}") for number in range(2000)]
     readings = reader_of(server.url).read([*queries, query("big", "q")])
-    assert {reading.value.waiting for reading in readings[:-1] if reading.value} == {0}
-    assert readings[-1].value is not None
-    assert readings[-1].value.waiting == 500_000
+    assert {waiting(reading) for reading in readings[:-1]} == {0}
+    assert waiting(readings[-1]) == 500_000
 
 
 def test_nothing_asked_is_nothing_read(reader_of: OpenReader) -> None:
@@ -156,7 +159,8 @@ def test_each_key_is_asked_for_once_and_nothing_else_is(server: RedisServer, rea
             seen.append(command)
     ours = [command["command"] for command in seen if command["client_port"] == seen[0]["client_port"]]
     lists = [f"LLEN q{priority}" for priority in ("", r"\x06\x163", r"\x06\x166", r"\x06\x169")]
-    assert ours == ["CLIENT SETNAME celery-autoscaler", *lists, "HLEN unacked"]
+    greeting = ["CLIENT SETNAME celery-autoscaler", "INFO cluster"]
+    assert ours == [*greeting, *lists, "HLEN unacked", "ZRANGE unacked_index -128 -1 WITHSCORES"]
 
 
 # Rights and credentials
@@ -253,7 +257,7 @@ def test_a_hanging_server_costs_one_timeout_and_then_nothing(
     reading = one(reader, quick)
     assert time.monotonic() - began < 10
     assert (reading.quality, reading.age_seconds) == (Quality.STALE, 5.0)
-    assert reading.value == QueueDepth((("default", 7),), unacked=0)
+    assert numbers(reading) == ({"default": 7}, 0)
     assert reading.detail == "did not answer within 0.3 s"
     assert one(reader, quick).detail == "did not answer within 0.3 s; next try in 1 s"
     assert count(other) == [0]

@@ -17,12 +17,16 @@ from autoscaler.brokers.address import parse
 from autoscaler.brokers.names import Names
 from autoscaler.brokers.redis import RedisReader
 from autoscaler.config.model import BrokerSettings
-from autoscaler.core.model import Quality, QueueDepth, Reading, TargetRef
+from autoscaler.core.account import BrokerAccount
+from autoscaler.core.model import Quality, Reading, TargetRef
 from autoscaler.ports import DepthQuery
+from tests.brokers.accounts import numbers
 from tests.brokers.servers import PATIENCE_SECONDS, FakeClock
 
 QUERY = DepthQuery(TargetRef("ns", "a"), ("default",), BrokerSettings(timeout_seconds=2.0))
-ANSWERS = b"+OK\r\n:1\r\n:0\r\n:0\r\n:0\r\n:5\r\n"
+GREETING = b"+OK\r\n$0\r\n\r\n"
+COUNTS = b":0\r\n:0\r\n:0\r\n:0\r\n:5\r\n"
+ANSWERS = GREETING + COUNTS + b"-NOPERM no\r\n"
 Conversation = Callable[[socket.socket], None]
 
 
@@ -66,7 +70,9 @@ def listens(client: socket.socket) -> None:
         pass
 
 
-def reading_of(url: str, clock: FakeClock | None = None, timeout_seconds: float = 2.0) -> Reading[QueueDepth]:
+def reading_of(
+    url: str, clock: FakeClock | None = None, timeout_seconds: float = 2.0
+) -> Reading[BrokerAccount]:
     """Return what a reader makes of a stranger, which it must not need half a minute for."""
     query = replace(QUERY, broker=BrokerSettings(timeout_seconds=timeout_seconds))
     reader = RedisReader(parse(url), clock or FakeClock())
@@ -82,7 +88,7 @@ def reading_of(url: str, clock: FakeClock | None = None, timeout_seconds: float 
 def test_the_strangers_of_these_tests_are_understood() -> None:
     """What a Redis would say is a reading."""
     with stranger(says(ANSWERS)) as url:
-        assert reading_of(url).value == QueueDepth((("default", 1),), unacked=5)
+        assert numbers(reading_of(url)) == ({"default": 0}, 5)
 
 
 @pytest.mark.parametrize(
@@ -91,15 +97,15 @@ def test_the_strangers_of_these_tests_are_understood() -> None:
         (b"-LOADING Redis is loading the dataset in memory\r\n", "is loading its data"),
         (b"-NOAUTH Authentication required.\r\n", "rejected the credentials"),
         (b"", "closed the connection"),
-        (b"+OK\r\n:1\r\n", "closed the connection"),
+        (GREETING + b":1\r\n", "closed the connection"),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "does not answer as Redis does"),
-        (b"+OK\r\n:many\r\n", "does not answer as Redis does"),
-        (b"+OK\r\n$99999999999999999999999\r\n", "does not answer as Redis does"),
+        (GREETING + b":many\r\n", "does not answer as Redis does"),
+        (GREETING + b"$99999999999999999999999\r\n", "does not answer as Redis does"),
         (b"*1\r\n" * 5000, "does not answer as Redis does"),
-        (b"+OK\r\n+OK\r\n" + ANSWERS[9:], "does not answer LLEN as Redis does"),
-        (b"+OK\r\n$-1\r\n" + ANSWERS[9:], "does not answer LLEN as Redis does"),
-        (b"+OK\r\n-ODD because\r\n" + ANSWERS[9:], "answered LLEN with an error (ODD)"),
-        (b"+OK\r\n-because\r\n" + ANSWERS[9:], "answered LLEN with an error (ERR)"),
+        (GREETING + b"+OK\r\n" + ANSWERS[len(GREETING) + 4 :], "does not answer LLEN as Redis does"),
+        (GREETING + b"$-1\r\n" + ANSWERS[len(GREETING) + 4 :], "does not answer LLEN as Redis does"),
+        (GREETING + b"-ODD because\r\n" + ANSWERS[len(GREETING) + 4 :], "answered LLEN with an error (ODD)"),
+        (GREETING + b"-because\r\n" + ANSWERS[len(GREETING) + 4 :], "answered LLEN with an error (ERR)"),
     ],
 )
 def test_what_a_stranger_says_is_told_in_our_words(answer: bytes, detail: str) -> None:
@@ -188,10 +194,7 @@ def test_what_a_server_says_unasked_is_not_taken_for_an_answer() -> None:
     with stranger(chatter) as url, closing(RedisReader(parse(url), FakeClock())) as reader:
         for _ in range(3):
             reading = reader.read([QUERY])[0]
-            assert (reading.quality, reading.value) == (
-                Quality.FRESH,
-                QueueDepth((("default", 1),), unacked=5),
-            )
+            assert (reading.quality, numbers(reading)) == (Quality.FRESH, ({"default": 0}, 5))
 
 
 def test_greeting_and_answers_share_the_time_of_a_read() -> None:
@@ -240,13 +243,13 @@ def test_a_second_read_at_the_same_time_does_not_wait() -> None:
         client.recv(1 << 16)
         asked.set()
         finish.wait(PATIENCE_SECONDS)
-        client.sendall(ANSWERS.removeprefix(b"+OK\r\n"))
+        client.sendall(COUNTS)
 
     with stranger(late) as url, ExitStack() as stack:
         reader = RedisReader(parse(url), FakeClock())
         stack.callback(reader.close)
         assert reader.read([QUERY])[0].quality is Quality.FRESH
-        readings: list[Reading[QueueDepth]] = []
+        readings: list[Reading[BrokerAccount]] = []
         other = threading.Thread(target=lambda: readings.extend(reader.read([QUERY])))
         other.start()
         assert asked.wait(PATIENCE_SECONDS)

@@ -7,7 +7,8 @@ import pytest
 from autoscaler.brokers.address import parse
 from autoscaler.brokers.redis import RedisReader
 from autoscaler.config.model import BrokerSettings
-from autoscaler.core.model import Quality, QueueDepth, Reading, TargetRef
+from autoscaler.core.account import BrokerAccount
+from autoscaler.core.model import Quality, Reading, TargetRef
 from autoscaler.ports import DepthQuery
 from tests.brokers.certificates import Certificates, make_certificates
 from tests.brokers.servers import Proxy, RedisServer
@@ -23,7 +24,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     return make_certificates(tmp_path_factory.mktemp("tls"))
 
 
-def reading_of(url: str) -> Reading[QueueDepth]:
+def reading_of(url: str) -> Reading[BrokerAccount]:
     """Return what one read of a URL gives."""
     reader = RedisReader(parse(url))
     try:

@@ -7,7 +7,8 @@ import pytest
 
 from autoscaler.brokers.registry import IDLE_SECONDS, BrokerRegistry
 from autoscaler.config.model import BrokerSettings
-from autoscaler.core.model import QueueDepth, Reading, TargetRef
+from autoscaler.core.account import BrokerAccount
+from autoscaler.core.model import Reading, TargetRef
 from autoscaler.ports import Brokers, BrokerUnknown, DepthQuery
 from tests.brokers.servers import FakeClock, RedisServer, free_port
 
@@ -15,7 +16,7 @@ SETTINGS = BrokerSettings()
 QUERY = DepthQuery(TargetRef("ns", "a"), ("default",), BrokerSettings(timeout_seconds=10.0))
 
 
-def read(brokers: Brokers, url: str) -> Reading[QueueDepth]:
+def read(brokers: Brokers, url: str) -> Reading[BrokerAccount]:
     """Return what one read of a URL gives, as the daemon does it."""
     query = replace(QUERY, broker=BrokerSettings(timeout_seconds=2.0))
     return brokers.reader(url, query.broker).read([query])[0]

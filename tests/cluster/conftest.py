@@ -61,6 +61,6 @@ def view(api: Api, kube: Kube) -> Iterator[ClusterView]:
     """Watch the test's namespace."""
     watching = ClusterView(api, [kube.namespace], time.monotonic)
     watching.start()
-    assert watching.wait_synced(30.0, time.monotonic)
+    assert watching.wait_settled(30.0, time.monotonic)
     yield watching
     watching.stop()

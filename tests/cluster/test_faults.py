@@ -10,9 +10,10 @@ import pytest
 
 from autoscaler.cluster.client import Api, ApiError, ClusterUnknown, connect
 from autoscaler.cluster.kinds import Meta, StatefulSet, StatefulSetSpec
-from autoscaler.cluster.mirror import Mirror, Watcher
+from autoscaler.cluster.mirror import Mirror
 from autoscaler.cluster.scale import ApiScaler
 from autoscaler.cluster.view import BLINK_SECONDS, ClusterView
+from autoscaler.cluster.watch import Watcher
 from autoscaler.core.model import OutcomeKind, Quality, TargetRef
 from autoscaler.sandbox.api.faults import Matching
 from autoscaler.sandbox.api.server import ApiServer
@@ -75,7 +76,7 @@ def test_errors_of_the_first_list_are_survived(server: ApiServer, api: Api, kube
     server.faults.fail(503, LIST, times=1)
     view = ClusterView(api, [kube.namespace], time.monotonic)
     view.start()
-    assert view.wait_synced(30.0, time.monotonic)
+    assert view.wait_settled(30.0, time.monotonic)
     assert seen(view, kube) == 1
     view.stop()
 
@@ -122,7 +123,7 @@ def test_a_list_of_many_pages_arrives_whole(server: ApiServer, api: Api, kube: K
     watcher = Watcher(api, kube.sets(), StatefulSet, mirror, clock=time.monotonic, page=3)
     server.faults.fail(410, Matching(verb="list", path=kube.namespace), times=1)
     watcher.start()
-    assert mirror.wait_synced(30.0)
+    assert mirror.wait_settled(30.0)
     found = [mirror.get(kube.namespace, f"w{number}") for number in range(7)]
     assert [item.spec.replicas for item in found if item] == list(range(7))
     watcher.stop()

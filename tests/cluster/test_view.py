@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 from autoscaler.cluster.client import Api
+from autoscaler.cluster.kinds import Pod
 from autoscaler.cluster.view import ClusterView
 from autoscaler.core.model import Quality, TargetRef
 from tests.kube import Kube
@@ -66,12 +69,30 @@ def test_declared_slots_are_read_from_the_template(kube: Kube, view: ClusterView
     eventually(lambda: declared() == (None, ""), "the new template is seen")
 
 
+def test_since_when_a_worker_runs():
+    """The named container's start, or that of the one that has run the longest; none while it waits."""
+
+    def running(name: str, second: int) -> dict:
+        return {"name": name, "state": {"running": {"startedAt": f"2026-11-24T06:00:{second:02}Z"}}}
+
+    waiting = {"name": "late", "state": {"waiting": {"reason": "CrashLoopBackOff"}}}
+    statuses = [running("proxy", 30), waiting, running("worker", 10)]
+    pod = msgspec.convert({"metadata": {"name": "w-0"}, "status": {"containerStatuses": statuses}}, Pod)
+    start = datetime(2026, 11, 24, 6, tzinfo=UTC).timestamp()
+    assert pod.started_at("proxy") == start + 30
+    assert pod.started_at(None) == start + 10
+    assert pod.started_at("late") is None
+    assert (
+        msgspec.convert({"metadata": {}, "status": {"containerStatuses": None}}, Pod).started_at(None) is None
+    )
+
+
 def test_the_whole_cluster_at_once(api: Api, kube: Kube):
     """One watch sees every namespace."""
     kube.make_set(replicas=2)
     everything = ClusterView(api, None, time.monotonic, pod_label_selector="app=autoscaler-test")
     everything.start()
-    assert everything.wait_synced(30.0, time.monotonic)
+    assert everything.wait_settled(30.0, time.monotonic)
     assert replicas(everything, kube) == 2
     everything.stop()
 
@@ -81,5 +102,5 @@ def test_nothing_is_known_before_the_first_list(api: Api, kube: Kube):
     view = ClusterView(api, [kube.namespace], time.monotonic)
     reading = view.worker_set(TargetRef(kube.namespace, "w"))
     assert (reading.quality, reading.detail) == (Quality.UNKNOWN, "not listed yet")
-    assert not view.synced
+    assert view.trouble
     view.stop()

@@ -36,4 +36,5 @@ def test_a_target_is_resolved_into_one_flat_policy(poll_interval_seconds: float,
         scale_up=ScalingRules(0.0, 0.2, SelectPolicy.MAX, (RatePolicy(RateUnit.PERCENT, 100, 15.0),)),
         scale_down=ScalingRules(300.0, 0.3, SelectPolicy.MIN),
         observation_gap_seconds=gap_seconds,
+        remote_control=False,
     )

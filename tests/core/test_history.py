@@ -35,6 +35,18 @@ def test_memory_stays_small():
     assert len(history.peaks) + len(history.troughs) <= 20
 
 
+def test_marks_are_forgotten_behind_the_horizon():
+    """A peak that no window reaches any more is dropped, lower ones after it are not."""
+    history = History.seeded(0.0, 3)
+    for at, ready in ((10.0, 9), (40.0, 5), (70.0, 2)):
+        history = history.record(decide(snapshot(3, depth(ready), at=at), HELD, history), HELD)
+    assert [mark.replicas for mark in history.peaks] == [5, 2]
+    rising = History.seeded(0.0, 3)
+    for at, ready in ((10.0, 1), (40.0, 5), (70.0, 8)):
+        rising = rising.record(decide(snapshot(3, depth(ready), at=at), HELD, rising), HELD)
+    assert [mark.replicas for mark in rising.troughs] == [5, 8]
+
+
 def test_changes_are_forgotten_once_no_rate_looks_back_to_them():
     """A change counts within its period and is dropped after the longest one."""
     history = History.seeded(0.0, 0).moved(10.0, 4).moved(40.0, -1)

@@ -5,10 +5,12 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autoscaler.core.account import BrokerAccount
 from autoscaler.core.decide import decide
 from autoscaler.core.history import History
-from autoscaler.core.model import Quality, QueueDepth, Snapshot, stale, unknown
+from autoscaler.core.model import Quality, stale, unknown
 from autoscaler.core.policy import Policy, RatePolicy, RateUnit, ScalingRules, SelectPolicy
+from autoscaler.core.snapshot import Snapshot
 from tests.builders import depth, snapshot
 
 RATES = st.builds(RatePolicy, st.sampled_from(RateUnit), st.integers(1, 200), st.sampled_from([15.0, 60.0]))
@@ -65,8 +67,8 @@ def test_within_limits(case):
 def test_monotone_in_demand(case, ready, more):
     """More work never means fewer workers."""
     seen, held, history = case
-    less = decide(replace(seen, depth=depth(ready)), held, history)
-    greater = decide(replace(seen, depth=depth(ready + more)), held, history)
+    less = decide(replace(seen, broker=depth(ready)), held, history)
+    greater = decide(replace(seen, broker=depth(ready + more)), held, history)
     assert less.replicas <= greater.replicas
 
 
@@ -74,11 +76,11 @@ def test_monotone_in_demand(case, ready, more):
 def test_unknown_never_shrinks(case, which, age):
     """Whatever is missing or old, no worker goes."""
     seen, held, history = case
-    value: QueueDepth | None = seen.depth.value
+    value: BrokerAccount | None = seen.broker.value
     assert value is not None
     blind = {
-        1: replace(seen, depth=unknown("redis", "no answer")),
-        2: replace(seen, depth=stale(value, "redis", age, "no answer")),
+        1: replace(seen, broker=unknown("redis", "no answer")),
+        2: replace(seen, broker=stale(value, "redis", age, "no answer")),
         3: replace(seen, workers_quality=Quality.STALE),
     }[which]
     assert decide(blind, held, history).replicas >= seen.workers.replicas

@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from autoscaler.cluster.rbac import ServiceAccount, render, rights
-from autoscaler.config.model import ControllerSettings, Settings
+from autoscaler.config.model import ControllerSettings, Settings, TargetSettings
+from autoscaler.config.parse import parse
 from tests.deploy.conftest import ROOT, Manifest
 from tests.deploy.grants import ALLOWED, BY_NAME, READING, grants
 
@@ -42,9 +43,7 @@ def config_text(documents: tuple[Manifest, ...]) -> str:
 
 def settings(text: str) -> Settings:
     """Return what the daemon makes of a configuration."""
-    parse = pytest.importorskip("autoscaler.config.parse", reason="the parser is not there yet")
-    parsed: Settings = parse.parse(text, "manifests")
-    return parsed
+    return parse(text, "manifests")
 
 
 @everywhere
@@ -153,6 +152,16 @@ def test_the_configuration_is_one_that_the_daemon_takes(kustomize: Kustomize, fo
     parsed = settings(config_text(kustomize(folder)))
     assert parsed.controller.dry_run is (folder == "overlays/staging")
     assert parsed.targets
+
+
+@everywhere
+def test_what_the_configuration_states_are_the_defaults(kustomize: Kustomize, folder: str) -> None:
+    """Whoever reads a value in the ConfigMap may take it for what holds without it, dry run apart."""
+    parsed = settings(config_text(kustomize(folder)))
+    assert parsed.controller == ControllerSettings(dry_run=folder == "overlays/staging")
+    for target in parsed.targets:
+        plain = TargetSettings(target.namespace, target.name, target.queues, broker=target.broker)
+        assert target == plain
 
 
 @everywhere

@@ -20,9 +20,7 @@ def out():
     """Log as JSON into a text that can be read."""
     stream = io.StringIO()
     set_up("json", "info", stream)
-    yield stream
-    structlog.reset_defaults()
-    logging.basicConfig(handlers=[logging.NullHandler()], force=True)
+    return stream
 
 
 def lines(stream: io.StringIO) -> list[dict]:
@@ -43,13 +41,13 @@ def test_a_decision_is_one_line_with_inputs_steps_and_outcome(out):
     say(LogReporter(), 0, depth(7), OutcomeKind.APPLIED, policy(most=5))
     (line,) = lines(out)
     assert line["event"] == (
-        "data/worker: 0 → 5: 7 ready + 0 unacked = 7 slots wanted; 1 a worker (slots_per_worker) makes 7; "
-        "max_replicas is 5"
+        "data/worker: 0 → 5: 7 ready + 0 with workers = 7 slots wanted; "
+        "1 a worker (slots_per_worker) makes 7; max_replicas is 5"
     )
     assert (line["level"], line["outcome"], line["current"], line["wanted"]) == ("info", "applied", 0, 5)
     assert [step["reason"] for step in line["steps"]] == ["WorkWaiting", "MaxReplicas"]
-    assert line["inputs"]["ready"] == 7
-    assert line["inputs"]["depth_quality"] == "fresh"
+    assert line["inputs"]["queues"] == {"default": 7}
+    assert (line["inputs"]["broker_quality"], line["inputs"]["delivered"]) == ("fresh", 0)
 
 
 def test_the_same_decision_is_not_said_again(out):
@@ -94,6 +92,15 @@ def test_outcomes_have_words(out, kind, words):
     assert line["level"] == ("info" if kind is OutcomeKind.DRY_RUN else "warning")
 
 
+def test_a_new_trouble_is_said(out):
+    """The same decision failing for another reason is news, for the same reason it is not."""
+    reporter = LogReporter()
+    for message in ("no answer", "no answer", "forbidden"):
+        say(reporter, 0, depth(2), OutcomeKind.FAILED, message=message)
+    say(reporter, 0, depth(2), OutcomeKind.APPLIED)
+    assert len(lines(out)) == 3
+
+
 def test_troubles_are_said_once_each(out):
     """A target out of sight and a broken tick: one line each, until something changes."""
     reporter = LogReporter()
@@ -123,8 +130,6 @@ def test_the_console_form_is_one_readable_line():
     stream = io.StringIO()
     set_up("console", "info", stream)
     say(Reporters(LogReporter()), 0, depth(1), OutcomeKind.APPLIED)
-    structlog.reset_defaults()
-    logging.basicConfig(handlers=[logging.NullHandler()], force=True)
     assert stream.getvalue().count("\n") == 1
     assert "data/worker: 0 → 1: 1 ready" in stream.getvalue()
     assert "steps" not in stream.getvalue()

@@ -1,8 +1,10 @@
 """What Prometheus is told, and what the probes answer."""
 
 import math
+import re
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -90,6 +92,18 @@ def test_reaction_is_timed_from_the_look_before(bench):
     seen_metrics = scrape(url)
     assert seen_metrics["autoscaler_reaction_seconds_count", frozenset()] == 1
     assert seen_metrics["autoscaler_reaction_seconds_sum", frozenset()] == pytest.approx(1.2)
+
+
+def test_every_metric_is_documented():
+    """And nothing else is."""
+    page = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
+    documented = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
+    reporter = MetricsReporter(Clock(), dry_run=True)
+    names = {
+        f"{family.name}_total" if family.type == "counter" else family.name
+        for family in reporter.registry.collect()
+    }
+    assert names == documented
 
 
 def test_probes(bench):

@@ -131,6 +131,28 @@ def test_a_missing_secret_disturbs_nobody(bench: Bench):
     assert bench.kube.replicas("other") == 2
 
 
+def test_a_namespace_that_may_not_be_seen_disturbs_nobody(bench: Bench):
+    """A Role is missing in one namespace: its target is unseen, the other one is scaled, all is ready."""
+    matching = Matching(path="/namespaces/elsewhere/")
+    bench.server.faults.fail(403, matching, times=10_000)
+    service = bench.start(bench.config(more='[[targets]]\nnamespace = "elsewhere"\nname = "w"\n'))
+    bench.push(3)
+    eventually(lambda: bench.kube.replicas() == 3)
+    with urllib.request.urlopen(f"http://127.0.0.1:{service.port}/metrics") as response:
+        metrics = response.read().decode()
+    assert 'autoscaler_target_unseen{name="w",namespace="elsewhere"} 1.0' in metrics
+    assert service.unready() == ""
+
+
+def test_no_namespace_may_be_seen(bench: Bench):
+    """The daemon stays up, says why it is not ready, and does its work once it is let."""
+    bench.server.faults.fail(403, Matching(verb="list"), times=4)
+    service = bench.start(bench.config())
+    bench.push(3)
+    eventually(lambda: bench.kube.replicas() == 3)
+    assert service.unready() == ""
+
+
 def test_a_password_that_changes_is_read_again(bench: Bench):
     """The broker wants another password: the Secret is read again, and all is well."""
     service = bench.start(bench.config())

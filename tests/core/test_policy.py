@@ -1,0 +1,20 @@
+"""How far back the rules of a policy look."""
+
+import pytest
+
+from tests.builders import percent, pods, policy, rules
+
+
+@pytest.mark.parametrize(
+    ("up", "down", "horizon"),
+    [
+        (rules(), rules(), 0.0),
+        (rules(window=90.0), rules(window=60.0), 90.0),
+        (rules(window=30.0), rules(window=60.0), 60.0),
+        (rules(window=30.0, rates=(pods(1, 15.0), percent(50, 120.0))), rules(window=60.0), 120.0),
+        (rules(window=30.0), rules(window=60.0, rates=(pods(1, 300.0),)), 300.0),
+    ],
+)
+def test_the_horizon_is_that_of_the_farthest_looking_rule(up, down, horizon):
+    """What lies behind it may be forgotten, and nothing before."""
+    assert policy(up=up, down=down).horizon_seconds == horizon
