@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from autoscaler.brokers.breaker import Breaker, refusal
-from autoscaler.brokers.heartbeats import Event, Realm, Roll, realm_of
+from autoscaler.brokers.heartbeats import MISSED, USUAL_SECONDS, Event, Realm, Roll, realm_of
 from autoscaler.brokers.heartbeats_amqp import open_amqp
 from autoscaler.brokers.heartbeats_redis import StreamLost, open_redis
 from autoscaler.brokers.names import Names
@@ -105,12 +105,21 @@ class Streams:
         self._ring()
 
     def roll(self, target: TargetRef) -> Roll | None:
-        """Return the workers that are heard where a target's are, None where nobody listens."""
+        """Return the workers that were heard where a target's are, None where nobody wants to listen.
+
+        While the stream is lost nothing is added, and what was heard grows old.
+        """
         wish = self._wants.get(target)
         broker = None if wish is None else self._brokers.get(wish[0])
-        if wish is None or broker is None or broker.stream is None:
-            return None
-        return broker.rolls.get(realm_of(wish[1]))
+        return None if wish is None or broker is None else broker.rolls.get(realm_of(wish[1]))
+
+    def listens(self, target: TargetRef) -> bool:
+        """Return whether every worker that is there has had the time to be heard."""
+        wish = self._wants.get(target)
+        broker = None if wish is None else self._brokers.get(wish[0])
+        if broker is None or broker.stream is None:
+            return False
+        return self._clock() - broker.opened_at >= MISSED * USUAL_SECONDS
 
     def detail(self, target: TargetRef) -> str:
         """Return why a target's workers are not heard, empty when they are or nobody wants it."""

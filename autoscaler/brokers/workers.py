@@ -147,8 +147,8 @@ class Workforce:
         Their queues have to be asked of them, twenty a minute at most; unknown while nobody listens.
         """
         record, now, roll = self._target(target), self._clock(), self._streams.roll(target)
-        if roll is None or record.settings is None:
-            return unknown("heartbeat", self._streams.detail(target) or "heartbeats are not listened to")
+        if roll is None or record.settings is None or not self._streams.listens(target):
+            return unknown("heartbeat", self._streams.detail(target) or "not listened for long enough")
         desk = None if record.place is None else self._desks.known(record.place)
         if desk is None or not record.settings.remote_control:
             return unknown("heartbeat", "workers are not asked which queues they consume")

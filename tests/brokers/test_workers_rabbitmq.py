@@ -46,11 +46,6 @@ def watch(rabbit: RabbitServer, stack: ExitStack, request: pytest.FixtureRequest
     return made
 
 
-def connections(rabbit: RabbitServer) -> int:
-    """Return the connections to the server."""
-    return len(rabbit.call("GET", "connections"))
-
-
 @pytest.mark.parametrize("late", [True, False], ids=["late", "early"])
 def test_what_a_worker_runs_reserves_and_keeps_for_later(
     watch: Watch,
@@ -101,7 +96,7 @@ def test_nothing_is_left_behind(watch: Watch, stack: ExitStack, rabbit: RabbitSe
 
 
 def test_credentials_that_are_refused_are_told_without_being_shown(
-    watch: Watch, stack: ExitStack, rabbit: RabbitServer
+    stack: ExitStack, rabbit: RabbitServer
 ) -> None:
     """Both streams say so."""
     wrong = Watch(rabbit.url_for("nobody", "s3cret"))
@@ -111,3 +106,21 @@ def test_credentials_that_are_refused_are_told_without_being_shown(
     )
     assert "s3cret" not in wrong.force.detail(TARGET.ref)
     assert wrong.tick() == ()
+
+
+def test_a_server_that_hangs_holds_up_nobody_and_is_used_again(
+    watch: Watch, stack: ExitStack, rabbit: RabbitServer
+) -> None:
+    """The loss is told while it lasts; closing the workforce would not wait for it either."""
+    start(stack, watch.url, "--pool", "solo", **FINE)
+    watch.until(holds(0, 0), "the worker")
+    other = Watch(watch.url)
+    stack.callback(other.force.close)
+    rabbit.suspend()
+    try:
+        wait_until(lambda: watch.tick() and watch.force.detail(TARGET.ref), "the loss")
+        wait_until(lambda: other.tick() or "did not answer" in other.force.detail(TARGET.ref), "the timeout")
+        other.force.close()
+    finally:
+        rabbit.resume()
+    watch.until(holds(0, 0), "the worker again")

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.servers
 
 BROKER = BrokerSettings(timeout_seconds=5.0, answer_timeout_seconds=1.0)
 TARGET = TargetSettings("ns", "w", ("q",), broker=BROKER, inspect_every_seconds=2.0)
-FINE = {"worker_prefetch_multiplier": 1}
+FINE: dict[str, Any] = {"worker_prefetch_multiplier": 1}
 
 
 def pods(*names: str, terminating: bool = False) -> WorkerSet:
@@ -224,7 +225,7 @@ def test_without_heartbeats_inspections_tell_everything(server: RedisServer, sta
 
 
 def test_other_peoples_workers_of_a_queue_are_counted(watch: Watch, stack: ExitStack) -> None:
-    """A worker of another name that consumes the queue, but not one of another queue, nor the target's own."""
+    """Of another name, that is: not those of another queue, nor the target's own."""
     start(stack, watch.url, "--pool", "threads", **FINE)
     for node, queue in (("celery@laptop", "q"), ("celery@other", "elsewhere")):
         worker = LoadWorker(watch.url, node, "--queues", queue, "--pool", "solo")
