@@ -15,51 +15,14 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
+from autoscaler.brokers.rabbitmq_address import AMQP_PARSERS, AmqpAddress, together
+from autoscaler.brokers.tls import TLS_PARAMETERS, Tls, tls_of
 from autoscaler.ports import BrokerUnknown
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 6379
-READ_NOW = "this version reads redis://, rediss:// and redis+socket://"
-NOT_YET = frozenset(
-    {"amqp", "amqps", "pyamqp", "sentinel", "sqs", "redis+sentinel", "redis+cluster", "rediss+cluster"}
-)
-CERT_REQS = MappingProxyType(
-    {
-        "required": "required",
-        "optional": "optional",
-        "none": "none",
-        "CERT_REQUIRED": "required",
-        "CERT_OPTIONAL": "optional",
-        "CERT_NONE": "none",
-    }
-)
-TLS_PARAMETERS = frozenset(
-    {"ssl_cert_reqs", "ssl_check_hostname", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile"}
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Tls:
-    """How a server proves who it is, and the client with it: `verify` is required, optional or none.
-
-    Without `ca_certs` the system's authorities are trusted. The three files are paths.
-    """
-
-    verify: str = "required"
-    check_hostname: bool = True
-    ca_certs: str | None = None
-    certfile: str | None = None
-    keyfile: str | None = None
-
-    def options(self) -> dict[str, object]:
-        """Return the options as redis-py and kombu take them."""
-        return {
-            "ssl_cert_reqs": self.verify,
-            "ssl_check_hostname": self.check_hostname,
-            "ssl_ca_certs": self.ca_certs,
-            "ssl_certfile": self.certfile,
-            "ssl_keyfile": self.keyfile,
-        }
+READ_NOW = "this version reads redis://, rediss://, redis+socket://, amqp://, amqps:// and pyamqp://"
+NOT_YET = frozenset({"sentinel", "sqs", "redis+sentinel", "redis+cluster", "rediss+cluster"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +66,7 @@ class RedisAddress:
         return f"redis://{login}{self._netloc}/{self.db}"
 
 
-Address = RedisAddress
+Address = RedisAddress | AmqpAddress
 
 
 def parse(url: str) -> Address:
@@ -112,15 +75,18 @@ def parse(url: str) -> Address:
     Raises `BrokerUnknown` for a URL that kombu would refuse, and for one of a broker that this
     version cannot read.
     """
-    addresses = {_parse_one(part) for part in url.strip().split(";") if part}
+    addresses = list(dict.fromkeys(_parse_one(part) for part in url.strip().split(";") if part))
     if not addresses:
         raise BrokerUnknown("the broker's URL is empty")
+    amqp = [address for address in addresses if isinstance(address, AmqpAddress)]
+    if len(amqp) == len(addresses):
+        return together(amqp)
     if len(addresses) > 1:
         raise BrokerUnknown(
             "the broker's URL lists several servers, any of which Celery may be using; "
             "this version reads a single one"
         )
-    return addresses.pop()
+    return addresses[0]
 
 
 def _parse_one(url: str) -> Address:
@@ -204,16 +170,7 @@ def _database(text: str) -> int:
 
 def _tls(query: Mapping[str, str]) -> Tls:
     _refuse_others(query, *TLS_PARAMETERS)
-    verify = CERT_REQS.get(query.get("ssl_cert_reqs", "required"))
-    if verify is None:
-        raise BrokerUnknown("ssl_cert_reqs in the broker's URL is none of required, optional and none")
-    return Tls(
-        verify=verify,
-        check_hostname=query.get("ssl_check_hostname", "true").lower() != "false",
-        ca_certs=query.get("ssl_ca_certs"),
-        certfile=query.get("ssl_certfile"),
-        keyfile=query.get("ssl_keyfile"),
-    )
+    return tls_of(query)
 
 
 def _refuse_others(query: Mapping[str, str], *known: str) -> None:
@@ -229,5 +186,5 @@ def _refuse_others(query: Mapping[str, str], *known: str) -> None:
 
 
 PARSERS: Mapping[str, Callable[[SplitResult], Address]] = MappingProxyType(
-    {"redis": _plain, "rediss": _encrypted, "redis+socket": _at_socket}
+    {"redis": _plain, "rediss": _encrypted, "redis+socket": _at_socket, **AMQP_PARSERS}
 )

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Protocol
 from weakref import WeakValueDictionary
@@ -19,6 +20,9 @@ from weakref import WeakValueDictionary
 from autoscaler.brokers.address import Address, RedisAddress, parse
 from autoscaler.brokers.breaker import Circuit
 from autoscaler.brokers.names import Names
+from autoscaler.brokers.rabbitmq import RabbitReader
+from autoscaler.brokers.rabbitmq_address import AmqpAddress
+from autoscaler.brokers.rabbitmq_management import Errands
 from autoscaler.brokers.redis import RedisReader
 from autoscaler.config.model import BrokerSettings
 from autoscaler.ports import DepthReader
@@ -35,8 +39,9 @@ class Reader(DepthReader, Protocol):
         ...
 
 
-MakeReader = Callable[[Address, Callable[[], float], Names, Circuit], Reader]
-READERS: Mapping[type[Address], MakeReader] = MappingProxyType({RedisAddress: RedisReader})
+READERS: Mapping[type[Address], Callable[..., Reader]] = MappingProxyType(
+    {RedisAddress: RedisReader, AmqpAddress: partial(RabbitReader, background=Errands())}
+)
 
 
 @dataclass(slots=True)

@@ -71,7 +71,9 @@ def find_rabbitmq_server() -> str:
             script = Path(folder, "rabbitmq-server")
             if script.exists() and shutil.which("epmd") and shutil.which("erl"):
                 return str(script)
-    raise RabbitUnavailable("no rabbitmq-server found: install RabbitMQ (on Debian: apt install rabbitmq-server)")
+    raise RabbitUnavailable(
+        "no rabbitmq-server found: install RabbitMQ (on Debian: apt install rabbitmq-server)"
+    )
 
 
 class RabbitServer:

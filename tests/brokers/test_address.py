@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kombu.connection import Connection
 
-from autoscaler.brokers.address import RedisAddress, Tls, parse
+from autoscaler.brokers.address import RedisAddress, parse
+from autoscaler.brokers.tls import Tls
 from autoscaler.ports import BrokerUnknown
 
 SECRET = "hunter2"
