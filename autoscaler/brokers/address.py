@@ -89,6 +89,14 @@ def parse(url: str) -> Address:
     return addresses[0]
 
 
+def redis_address(url: str) -> RedisAddress:
+    """Return the address that a Redis' URL stands for. Raises `BrokerUnknown` for any other URL."""
+    address = parse(url)
+    if not isinstance(address, RedisAddress):
+        raise BrokerUnknown("the broker's URL is not that of a Redis")
+    return address
+
+
 def _parse_one(url: str) -> Address:
     kind, found, rest = url.partition("://")
     if not found:

@@ -196,7 +196,7 @@ class Pipe:
             sock.close()
 
 
-class Talk(amqp.Connection):
+class Talk(amqp.Connection):  # type: ignore[misc]  # py-amqp has no types
     """py-amqp's connection over a pipe; what is said on a channel goes to `heard`."""
 
     def __init__(self, pipe: Pipe, address: AmqpAddress) -> None:
@@ -257,8 +257,7 @@ class Line:
         """
         ends = self._deadline.at = self._deadline.clock() + timeout_seconds
         try:
-            talk = self._talk if self._still_open() else self._connect(ends)
-            return _Questions(talk).ask(queues, alone)
+            return _Questions(self._still_open() or self._connect(ends)).ask(queues, alone)
         except NOT_AMQP as error:
             # what py-amqp makes of bytes that RabbitMQ would not send
             self.close()
@@ -276,18 +275,17 @@ class Line:
                     talk.send_method(spec.Connection.Close, "BsBB", (200, "", 0, 0))
             talk.pipe.close()
 
-    def _still_open(self) -> bool:
-        """Return whether the server has neither hung up nor said that it does."""
+    def _still_open(self) -> Talk | None:
+        """Return the connection unless the server has hung up, or said that it does."""
         if self._talk is None:
-            return False
+            return None
         try:
             self._talk.pipe.look()
             while (frame := self._talk.pipe.frame_at_hand()) is not None:
                 self._talk.on_inbound_frame(frame)
         except (amqp.AMQPError, OSError):
             self.close()
-            return False
-        return True
+        return self._talk
 
     def _connect(self, ends: float) -> Talk:
         """Connect to the first node that can be reached, each being given its share of the time."""

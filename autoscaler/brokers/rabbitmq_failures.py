@@ -20,13 +20,13 @@ OF_THE_VHOST: tuple[tuple[str, str], ...] = (
     ("not found", "has no such vhost (NOT_ALLOWED)"),
     (
         "refused for user",
-        "does not let this user into the vhost, for want of a permission there (NOT_ALLOWED)",
+        "does not let this user into the vhost without a permission there (NOT_ALLOWED)",
     ),
 )
 OF_RABBITMQ: tuple[tuple[type[amqp.AMQPError], str], ...] = (
     (
         exceptions.ConnectionForced,
-        "is shutting down, or was told to close the connection (CONNECTION_FORCED)",
+        "is shutting down, or was told to close connections (CONNECTION_FORCED)",
     ),
     (exceptions.ResourceError, "lacks the resources for a connection (RESOURCE_ERROR)"),
     (exceptions.InternalError, "has an error of its own (INTERNAL_ERROR)"),

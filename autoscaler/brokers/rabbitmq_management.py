@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -249,45 +249,50 @@ class ManagementFeed:
             headers=urllib3.make_headers(basic_auth=f"{place.username}:{place.password}"),
             preload_content=False,
         )
-        parts: list[bytes] = []
-        size = 0
         try:
-            while part := answer.read(1 << 16):
-                parts.append(part)
-                size += len(part)
-                if self._clock() >= ends:
-                    raise TimeoutError
-                if size > LARGEST_ANSWER_BYTES:
-                    raise ManagementFailure("the management API answers with more than can be taken in")
+            text = b"".join(_parts(answer, self._clock, ends))
             answer.release_conn()
         except BaseException:
             answer.close()
             raise
-        return answer.status, b"".join(parts)
+        return answer.status, text
 
     def _pool_for(self, place: Place) -> urllib3.HTTPConnectionPool:
         if self._pool is None or self._pool[0] != place:
             self._hang_up()
-            parts = urlsplit(place.url)
-            timeout = urllib3.Timeout(TIMEOUT_SECONDS)
-            kept = {"port": parts.port, "maxsize": 1, "retries": False, "timeout": timeout}
-            host = parts.hostname or ""
-            if parts.scheme == "https":
-                tls = place.tls or Tls()
-                context = tls.context()
-                self._pool = (
-                    place,
-                    urllib3.HTTPSConnectionPool(
-                        host,
-                        **kept,
-                        ssl_context=context,
-                        cert_reqs=context.verify_mode,
-                        assert_hostname=None if tls.checks_hostname else False,
-                    ),
-                )
-            else:
-                self._pool = place, urllib3.HTTPConnectionPool(host, **kept)
+            self._pool = place, _pool(place)
         return self._pool[1]
+
+
+def _pool(place: Place) -> urllib3.HTTPConnectionPool:
+    """Return the unconnected pool of one connection."""
+    parts = urlsplit(place.url)
+    host, timeout = parts.hostname or "", urllib3.Timeout(TIMEOUT_SECONDS)
+    if parts.scheme == "http":
+        return urllib3.HTTPConnectionPool(host, parts.port, timeout=timeout, retries=False)
+    tls = place.tls or Tls()
+    context = tls.context()
+    return urllib3.HTTPSConnectionPool(
+        host,
+        parts.port,
+        timeout=timeout,
+        retries=False,
+        ssl_context=context,
+        cert_reqs=context.verify_mode,
+        assert_hostname=None if tls.checks_hostname else False,
+    )
+
+
+def _parts(answer: urllib3.BaseHTTPResponse, clock: Callable[[], float], ends: float) -> Iterator[bytes]:
+    """Yield an answer in parts, as long as neither its time nor its size is out of bounds."""
+    size = 0
+    while part := answer.read(1 << 16):
+        yield part
+        size += len(part)
+        if clock() >= ends:
+            raise TimeoutError
+        if size > LARGEST_ANSWER_BYTES:
+            raise ManagementFailure("the management API answers with more than can be taken in")
 
 
 def place_of(address: AmqpAddress, settings: BrokerSettings) -> Place:

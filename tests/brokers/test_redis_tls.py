@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from autoscaler.brokers.address import parse
+from autoscaler.brokers.address import redis_address
 from autoscaler.brokers.redis import RedisReader
 from autoscaler.config.model import BrokerSettings
 from autoscaler.core.model import Quality, QueueDepth, Reading, TargetRef
@@ -25,7 +25,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 def reading_of(url: str) -> Reading[QueueDepth]:
     """Return what one read of a URL gives."""
-    reader = RedisReader(parse(url))
+    reader = RedisReader(redis_address(url))
     try:
         return reader.read([QUERY])[0]
     finally:
