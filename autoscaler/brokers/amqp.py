@@ -258,6 +258,9 @@ class Line:
         ends = self._deadline.at = self._deadline.clock() + timeout_seconds
         try:
             return _Questions(self._still_open() or self._connect(ends)).ask(queues, alone)
+        except OSError:
+            self.close()
+            raise  # before the next: a certificate that is not trusted is a ValueError too
         except NOT_AMQP as error:
             # what py-amqp makes of bytes that RabbitMQ would not send
             self.close()

@@ -11,16 +11,17 @@ The user needs the tag `management` (or `monitoring`) and a permission in the vh
 from __future__ import annotations
 
 import threading
+from base64 import b64encode
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
-import urllib3
-from urllib3.exceptions import HTTPError
 
 from autoscaler.brokers.breaker import Breaker, refusal
 from autoscaler.brokers.failures import failure_of
@@ -33,6 +34,7 @@ PORT, TLS_PORT = 15672, 15671
 TIMEOUT_SECONDS = 5.0
 LARGEST_ANSWER_BYTES = 32 << 20
 THREADS = 8
+STRANGER = "the management API does not answer as RabbitMQ's does"
 COLUMNS = (
     "name",
     "messages_ready",
@@ -153,6 +155,10 @@ class Errands:
                 key, job = self._waiting.popleft()
             try:
                 job(self._never)
+            except BaseException:
+                with self._lock:
+                    self._threads -= 1
+                raise
             finally:
                 with self._lock:
                     self._keys.discard(key)
@@ -169,12 +175,10 @@ class ManagementFeed:
         self._names = names
         self._background = background
         self._lock = threading.Lock()
-        self._fetching = threading.Lock()
         self._listing: Listing | None = None
         self._detail = "the management API was not asked yet"
         self._breaker = Breaker()
         self._due_at = 0.0
-        self._pool: tuple[Place, urllib3.HTTPConnectionPool] | None = None
         self._closed = False
 
     def want(self, settings: BrokerSettings) -> None:
@@ -194,96 +198,67 @@ class ManagementFeed:
             return self._listing, self._detail
 
     def close(self) -> None:
-        """Hang up, once a call that is under way has ended; the API is not asked any more."""
+        """Have the API asked no more; a call that is under way ends by itself."""
         with self._lock:
             self._closed = True
-        if self._fetching.acquire(blocking=False):
-            self._hang_up()
-            self._fetching.release()
 
     def _fetch(self, settings: BrokerSettings) -> None:
         at = self._clock()
-        with self._fetching:
-            try:
-                listing, detail = Listing(self._ask(place_of(self._address, settings)), at), ""
-            except ManagementFailure as failure:
-                listing, detail = None, str(failure)
+        listing, detail = None, "the management API could not be asked"
+        try:
+            listing, detail = Listing(self._ask(place_of(self._address, settings)), at), ""
+        except ManagementFailure as failure:
+            detail = str(failure)
+        finally:
             with self._lock:
                 self._detail = detail
-                if listing is None:
-                    self._breaker = self._breaker.failed(self._clock())
-                else:
-                    self._listing, self._breaker = listing, Breaker()
-                closed = self._closed
-            if closed:
-                self._hang_up()
-
-    def _hang_up(self) -> None:
-        if self._pool is not None:
-            self._pool[1].close()
-            self._pool = None
+                self._listing = listing or self._listing
+                self._breaker = Breaker() if listing else self._breaker.failed(self._clock())
 
     def _ask(self, place: Place) -> Mapping[str, ManagedQueue]:
         """Return all queues. Raises `ManagementFailure`."""
         try:
             status, text = self._get(place)
-        except (HTTPError, OSError) as error:
-            failure = failure_of(_beneath(error), TIMEOUT_SECONDS, "")
+        except OSError as error:
+            failure = failure_of(error, TIMEOUT_SECONDS, "")
             raise ManagementFailure(f"the management API {failure.detail}") from None
-        if status != 200:  # noqa: PLR2004  # HTTP's OK
+        except HTTPException:
+            raise ManagementFailure(STRANGER) from None
+        if status != HTTPStatus.OK:
             raise ManagementFailure(_refusal(status))
         try:
             return {told.name: _queue(told) for told in _decode(text)}
         except msgspec.MsgspecError:
-            raise ManagementFailure("the management API does not answer as RabbitMQ's does") from None
+            raise ManagementFailure(STRANGER) from None
 
     def _get(self, place: Place) -> tuple[int, bytes]:
-        """Return the status and the body of the answer."""
-        pool = self._pool_for(place)
-        self._names.find(pool.host.strip("[]"), TIMEOUT_SECONDS)
-        ends = self._clock() + TIMEOUT_SECONDS
-        path = urlsplit(place.url).path.rstrip("/")
-        answer = pool.urlopen(
-            "GET",
-            f"{path}/api/queues/{quote(self._address.vhost, safe='')}?columns={','.join(COLUMNS)}",
-            headers=urllib3.make_headers(basic_auth=f"{place.username}:{place.password}"),
-            preload_content=False,
-        )
+        """Return the status and the body of the answer.
+
+        The connection is made for the one call: RabbitMQ closes it when nothing is asked for a while.
+        """
+        parts = urlsplit(place.url)
+        host, ends = parts.hostname or "", self._clock() + TIMEOUT_SECONDS
+        self._names.find(host, TIMEOUT_SECONDS)
+        if parts.scheme == "http":
+            connection = HTTPConnection(host, parts.port, timeout=TIMEOUT_SECONDS)
+        else:
+            tls = (place.tls or Tls()).context()
+            connection = HTTPSConnection(host, parts.port, timeout=TIMEOUT_SECONDS, context=tls)
+        login = b64encode(f"{place.username}:{place.password}".encode()).decode()
+        vhost, columns = quote(self._address.vhost, safe=""), ",".join(COLUMNS)
         try:
-            text = b"".join(_parts(answer, self._clock, ends))
-            answer.release_conn()
-        except BaseException:
-            answer.close()
-            raise
-        return answer.status, text
-
-    def _pool_for(self, place: Place) -> urllib3.HTTPConnectionPool:
-        if self._pool is None or self._pool[0] != place:
-            self._hang_up()
-            self._pool = place, _pool(place)
-        return self._pool[1]
+            connection.request(
+                "GET",
+                f"{parts.path.rstrip('/')}/api/queues/{vhost}?columns={columns}",
+                headers={"authorization": f"Basic {login}", "connection": "close"},
+            )
+            answer = connection.getresponse()
+            return answer.status, b"".join(_parts(answer, self._clock, ends))
+        finally:
+            connection.close()
 
 
-def _pool(place: Place) -> urllib3.HTTPConnectionPool:
-    """Return the unconnected pool of one connection."""
-    parts = urlsplit(place.url)
-    host, timeout = parts.hostname or "", urllib3.Timeout(TIMEOUT_SECONDS)
-    if parts.scheme == "http":
-        return urllib3.HTTPConnectionPool(host, parts.port, timeout=timeout, retries=False)
-    tls = place.tls or Tls()
-    context = tls.context()
-    return urllib3.HTTPSConnectionPool(
-        host,
-        parts.port,
-        timeout=timeout,
-        retries=False,
-        ssl_context=context,
-        cert_reqs=context.verify_mode,
-        assert_hostname=None if tls.checks_hostname else False,
-    )
-
-
-def _parts(answer: urllib3.BaseHTTPResponse, clock: Callable[[], float], ends: float) -> Iterator[bytes]:
+def _parts(answer: HTTPResponse, clock: Callable[[], float], ends: float) -> Iterator[bytes]:
     """Yield an answer in parts, as long as neither its time nor its size is out of bounds."""
     size = 0
     while part := answer.read(1 << 16):
@@ -346,22 +321,11 @@ def _rate(told: _Rate | None) -> float | None:
 
 
 def _refusal(status: int) -> str:
-    if status == 401:  # noqa: PLR2004  # HTTP's Unauthorized
+    if status == HTTPStatus.UNAUTHORIZED:
         return (
             "the management API does not let this user in: it needs the right password, the tag "
             "management and a permission in the vhost"
         )
-    if status == 404:  # noqa: PLR2004  # HTTP's Not Found
+    if status == HTTPStatus.NOT_FOUND:
         return "the management API knows no such vhost, or is not RabbitMQ's"
     return f"the management API answered with the status {status}"
-
-
-def _beneath(error: BaseException) -> BaseException:
-    """Return the system's error beneath one of urllib3's, in whose handling it was raised."""
-    link: BaseException | None = error
-    while link is not None and not isinstance(link, OSError):
-        if isinstance(link, urllib3.exceptions.TimeoutError):
-            return TimeoutError()
-        reason = next((part for part in link.args if isinstance(part, BaseException)), None)
-        link = reason or link.__cause__ or link.__context__
-    return link or error

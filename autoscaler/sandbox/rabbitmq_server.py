@@ -15,15 +15,16 @@ import socket
 import tempfile
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
 from glob import glob
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 from urllib.parse import quote
-
-import urllib3
 
 from autoscaler.sandbox.sessions import Session, Warden
 
@@ -33,6 +34,7 @@ PLACES = ("/usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin", "/opt/rabbitmq/sbin", 
 _TRIES = 3  # for free ports that somebody else takes before RabbitMQ does
 _PATIENCE_SECONDS = 90.0
 _PAUSE_SECONDS = 0.05
+_CALL_SECONDS = 10.0
 
 
 class RabbitUnavailable(Exception):
@@ -81,7 +83,7 @@ class RabbitServer:
 
     The user `sandbox` may do everything; `password` is its password. It takes free ports and keeps
     them over restarts, and so are its queues kept that are durable. Statistics are gathered every
-    `statistics_seconds`. `connections` is the most that it accepts. Raises `RabbitUnavailable`.
+    `statistics_seconds`. Raises `RabbitUnavailable`.
     """
 
     def __init__(
@@ -90,19 +92,16 @@ class RabbitServer:
         password: str = "sandbox",  # noqa: S107  # of a server on the loopback
         tls: ServerTls | None = None,
         statistics_seconds: float = 5.0,
-        connections: int | None = None,
     ) -> None:
         self.password = password
         self._tls = tls
         self._statistics_seconds = statistics_seconds
-        self._connections = connections
         self._script = find_rabbitmq_server()
         self._ports: Ports | None = None
         self._folder: Path | None = None
         self._warden: Warden | None = None
         self._mapper: Session | None = None
         self._session: Session | None = None
-        self._http = urllib3.PoolManager(retries=False, timeout=10.0)
 
     def __enter__(self) -> RabbitServer:
         """Start it."""
@@ -146,18 +145,26 @@ class RabbitServer:
     def call(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401  # any JSON
         """Return the management API's answer to a call, None for an empty one.
 
-        `path` follows "/api/". Raises `RabbitUnavailable` for a refusal.
+        `path` follows "/api/". Raises `RabbitUnavailable` for a refusal, or without an answer.
         """
-        answer = self._http.request(
-            method,
-            f"{self.management_url}/api/{path}",
-            body=None if body is None else json.dumps(body),
-            headers=urllib3.make_headers(basic_auth=f"{USER}:{self.password}")
-            | {"content-type": "application/json"},
-        )
-        if answer.status >= 400:  # noqa: PLR2004  # HTTP's errors begin there
-            raise RabbitUnavailable(f"{method} {path}: {answer.status} {answer.data.decode()}")
-        return json.loads(answer.data) if answer.data else None
+        connection = HTTPConnection(HOST, self.ports.management, timeout=_CALL_SECONDS)
+        login = b64encode(f"{USER}:{self.password}".encode()).decode()
+        try:
+            connection.request(
+                method,
+                f"/api/{path}",
+                body=None if body is None else json.dumps(body),
+                headers={"authorization": f"Basic {login}", "content-type": "application/json"},
+            )
+            answer = connection.getresponse()
+            text = answer.read().decode()
+        except (OSError, HTTPException) as error:
+            raise RabbitUnavailable(f"{method} {path}: {error}") from error
+        finally:
+            connection.close()
+        if answer.status >= HTTPStatus.BAD_REQUEST:
+            raise RabbitUnavailable(f"{method} {path}: {answer.status} {text}")
+        return json.loads(text) if text else None
 
     def add_vhost(self, name: str) -> None:
         """Create a vhost, in which the user `sandbox` may do everything."""
@@ -188,7 +195,6 @@ class RabbitServer:
     def stop(self) -> None:
         """Stop it and remove its folder; nothing happens if it does not run."""
         self._halt()
-        self._http.clear()
         if self._mapper is not None:
             self._mapper.kill()
             self._mapper.join()
@@ -202,7 +208,7 @@ class RabbitServer:
         self._ports = None
 
     def halt(self) -> None:
-        """End its process at once; `resume_after_halt` starts it again with what it had on disk."""
+        """End its process at once; `restart` starts it again with what it had on disk."""
         self._running()
         self._halt()
 
@@ -315,8 +321,6 @@ class RabbitServer:
             "disk_free_limit.absolute = 1MB",
             "log.console.level = info",
         ]
-        if self._connections is not None:
-            settings.append(f"connection_max = {self._connections}")
         if tls is not None:
             files = {"cacertfile": tls.authority, "certfile": tls.certificate, "keyfile": tls.key}
             settings += [f"listeners.ssl.default = {HOST}:{ports.amqps}"]
@@ -334,7 +338,7 @@ class RabbitServer:
             return False
         try:
             self.call("GET", "whoami")
-        except (RabbitUnavailable, urllib3.exceptions.HTTPError):
+        except RabbitUnavailable:
             return False
         return True
 
