@@ -6,23 +6,16 @@ it was asked, and the statistics behind them were up to five seconds old then.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from autoscaler.brokers.amqp import Counted
-from autoscaler.brokers.rabbitmq_management import Listing, ManagedQueue
+from autoscaler.brokers.rabbitmq_management import Listing, ManagedQueue, is_delay_queue
 from autoscaler.core.account import BrokerAccount, Delivered, QueueMessages
 from autoscaler.core.model import Reading, fresh, stale, unknown
 
 STATISTICS_SECONDS = 5.0
 HEAD_SOURCE = "RabbitMQ's head timestamp"
-DELAYED = re.compile(r"celery_delayed_\d+")
-
-
-def is_delay_queue(queue: str) -> bool:
-    """Return whether a queue is one of those in which Celery lets ETA tasks of quorum queues ripen."""
-    return DELAYED.fullmatch(queue) is not None
 
 
 def asked_for(queues: Collection[str]) -> tuple[str, ...]:

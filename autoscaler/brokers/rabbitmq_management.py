@@ -10,6 +10,7 @@ The user needs the tag `management` (or `monitoring`) and a permission in the vh
 
 from __future__ import annotations
 
+import re
 import threading
 from base64 import b64encode
 from collections import deque
@@ -35,6 +36,7 @@ TIMEOUT_SECONDS = 5.0
 LARGEST_ANSWER_BYTES = 32 << 20
 THREADS = 8
 STRANGER = "the management API does not answer as RabbitMQ's does"
+DELAYED = re.compile(r"celery_delayed_\d+")
 COLUMNS = (
     "name",
     "messages_ready",
@@ -93,7 +95,10 @@ class ManagedQueue:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """All queues of a vhost by their names, as of a monotonic time: that at which they were asked for."""
+    """All queues of a vhost but `celery_delayed_…`, by their names.
+
+    They are as of the monotonic time `at`, at which they were asked for.
+    """
 
     queues: Mapping[str, ManagedQueue]
     at: float
@@ -227,7 +232,8 @@ class ManagementFeed:
         if status != HTTPStatus.OK:
             raise ManagementFailure(_refusal(status))
         try:
-            return {told.name: _queue(told) for told in _decode(text)}
+            told = _decode(text)
+            return {one.name: _queue(one) for one in told if not is_delay_queue(one.name)}
         except msgspec.MsgspecError:
             raise ManagementFailure(STRANGER) from None
 
@@ -268,6 +274,11 @@ def _parts(answer: HTTPResponse, clock: Callable[[], float], ends: float) -> Ite
             raise TimeoutError
         if size > LARGEST_ANSWER_BYTES:
             raise ManagementFailure("the management API answers with more than can be taken in")
+
+
+def is_delay_queue(queue: str) -> bool:
+    """Return whether a queue is one of those in which Celery lets ETA tasks of quorum queues ripen."""
+    return DELAYED.fullmatch(queue) is not None
 
 
 def place_of(address: AmqpAddress, settings: BrokerSettings) -> Place:

@@ -13,7 +13,7 @@ app = Celery("tests", broker=os.environ.get("TESTS_BROKER"), set_as_current=Fals
 app.conf.update(json.loads(os.environ.get("TESTS_SETTINGS", "{}")))
 
 
-@app.task(name="hold")
+@app.task(name="hold")  # type: ignore[untyped-decorator]  # celery has no types
 def hold(release: str) -> None:
     """Run until a file is there."""
     pause = threading.Event()

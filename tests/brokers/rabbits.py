@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from itertools import count
-from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -139,13 +138,27 @@ class Vhost:
         )
         return {queue["name"] for queue in listed}
 
+    def connections(self) -> list[str]:
+        """Return the names of the daemon's connections to it."""
+        return [
+            one["name"]
+            for one in self.server.call("GET", f"vhosts/{quote(self.name, safe='')}/connections")
+            if one.get("client_properties", {}).get("connection_name") == "celery-autoscaler"
+        ]
+
+    def channels(self) -> list[int]:
+        """Return the numbers of the channels of the daemon's connections to it."""
+        ours = self.connections()
+        listed = self.server.call("GET", f"vhosts/{quote(self.name, safe='')}/channels")
+        return [one["number"] for one in listed if one.get("connection_details", {}).get("name") in ours]
+
 
 class RabbitWorker:
-    """A worker process of `tests.brokers.rabbit_tasks` with one slot; it is ready when this returns."""
+    """A worker process of `tests.brokers.rabbit_tasks` with one slot; `wait` returns when it is ready."""
 
     def __init__(self, url: str, **settings: object) -> None:
         command = [sys.executable, "-m", "celery", "--app", "tests.brokers.rabbit_tasks", "worker"]
-        command += ["--hostname", "celery@w-0", "--loglevel", "info", "--pool", "threads"]
+        command += ["--hostname", f"celery@w-{next(_numbers)}", "--loglevel", "info", "--pool", "threads"]
         command += ["--concurrency", "1", "--without-gossip", "--without-mingle"]
         self._process = subprocess.Popen(
             command,
@@ -154,26 +167,35 @@ class RabbitWorker:
             text=True,
             env={**os.environ, "TESTS_BROKER": url, "TESTS_SETTINGS": json.dumps(settings)},
         )
-        assert self._process.stderr is not None
-        said = []
-        for line in self._process.stderr:
-            said.append(line)
-            if "ready." in line:
-                break
-        else:
-            raise AssertionError(f"the worker did not start: {''.join(said)}")
-        self._drain = threading.Thread(target=self._process.stderr.read, daemon=True)
-        self._drain.start()
+        self._said: list[str] = []
+        self._ready = threading.Event()
+        self._listen = threading.Thread(target=self._hear, daemon=True)
+        self._listen.start()
 
-    def close(self, release: Path) -> None:
-        """Let its tasks end, and end it."""
-        release.touch()
+    def wait(self) -> None:
+        """Return when it is ready."""
+        self._ready.wait(PATIENCE_SECONDS)
+        assert any("ready." in line for line in self._said), self._said
+
+    def _hear(self) -> None:
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            self._said.append(line)
+            if "ready." in line:
+                self._ready.set()
+        self._ready.set()
+
+    def end(self) -> None:
+        """Have it end, its tasks first."""
         self._process.terminate()
+
+    def close(self) -> None:
+        """Return when it has ended."""
         try:
             self._process.wait(PATIENCE_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._drain.join(PATIENCE_SECONDS)
+        self._listen.join(PATIENCE_SECONDS)
         assert self._process.stderr is not None
         self._process.stderr.close()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from autoscaler.brokers.amqp import SHARED_CHANNEL
 from autoscaler.brokers.rabbitmq import MISSING_SECONDS
 from autoscaler.brokers.rabbitmq_account import HEAD_SOURCE, STATISTICS_SECONDS
 from autoscaler.core.account import BrokerAccount, Delivered
@@ -76,7 +79,7 @@ def test_a_queue_that_is_created_later_is_found(vhost: Vhost, clock: FakeClock) 
 
 def test_the_management_api_tells_that_a_queue_has_been_created(vhost: Vhost, clock: FakeClock) -> None:
     """While it says that a queue is missing, nobody asks for it; once it lists it, it is asked for."""
-    settings = {"management": True, "management_url": vhost.server.management_url}
+    settings: dict[str, Any] = {"management": True, "management_url": vhost.server.management_url}
     reader, asked = vhost.reader(clock=clock), query("later", **settings)
     reader.read([asked])
     clock.advance(5.0)
@@ -121,7 +124,7 @@ def test_what_is_unacknowledged_comes_with_its_age(vhost: Vhost, clock: FakeCloc
     """It is fresh up to two intervals, then stale, and never younger than the statistics behind it."""
     vhost.declare("default", messages=5)
     vhost.consume("default", 3)
-    settings = {"management": True, "management_url": vhost.server.management_url}
+    settings: dict[str, Any] = {"management": True, "management_url": vhost.server.management_url}
     reader = vhost.reader(vhost.user("management"), clock=clock)
     asked = [query("default", **settings), query("default", target="b", **settings)]
 
@@ -145,7 +148,7 @@ def test_what_is_unacknowledged_comes_with_its_age(vhost: Vhost, clock: FakeCloc
 def test_a_queue_without_statistics_yet_is_unknown_and_not_zero(vhost: Vhost) -> None:
     """In its first seconds the management API knows a queue by its name alone."""
     vhost.declare("other")
-    settings = {"management": True, "management_url": vhost.server.management_url}
+    settings: dict[str, Any] = {"management": True, "management_url": vhost.server.management_url}
     reader = vhost.reader()
     vhost.declare("default", messages=1)
     (reading,) = reader.read([query("default", **settings)])
@@ -158,7 +161,7 @@ def test_the_head_timestamp_tells_the_oldest_if_producers_set_it(vhost: Vhost, c
     """And only for a queue in which something waits."""
     vhost.declare("default")
     vhost.publish("default", 1, timestamp=1_767_225_600)
-    settings = {"management": True, "management_url": vhost.server.management_url}
+    settings: dict[str, Any] = {"management": True, "management_url": vhost.server.management_url}
     reader = vhost.reader(clock=clock)
 
     def reading() -> BrokerAccount:
@@ -176,7 +179,7 @@ def test_the_head_timestamp_tells_the_oldest_if_producers_set_it(vhost: Vhost, c
 def test_without_the_management_api_the_loss_is_told(vhost: Vhost) -> None:
     """What waits, and who consumes, is known all the same."""
     vhost.declare("default", messages=2)
-    settings = {"management": True, "management_url": vhost.server.management_url}
+    settings: dict[str, Any] = {"management": True, "management_url": vhost.server.management_url}
     (reading,) = vhost.reader(vhost.user()).read([query("default", **settings)])
     assert ready(reading) == {"default": 2}
     assert delivered(reading).quality is Quality.UNKNOWN
@@ -203,16 +206,8 @@ def test_reading_leaves_no_trace(vhost: Vhost) -> None:
         assert ready(reader.read([query("default", "a", "b", "c")])[0])["default"] == 1
     assert vhost.names() == {"default"}
 
-    def ours() -> list[dict[str, object]]:
-        listed = vhost.server.call("GET", "connections")
-        return [
-            one
-            for one in listed
-            if one.get("vhost") == vhost.name
-            and one.get("client_properties", {}).get("connection_name") == "celery-autoscaler"
-        ]
-
-    wait_until(lambda: [one.get("channels") for one in ours()] == [1], "one channel")
+    wait_until(lambda: vhost.channels() == [SHARED_CHANNEL], "one channel")
+    assert len(vhost.connections()) == 1
     reader.close()
-    wait_until(lambda: not ours(), "the connection's end")
+    wait_until(lambda: not vhost.connections(), "the connection's end")
     assert reader.read([query("default")])[0].detail == "is not being read any more"
