@@ -120,7 +120,7 @@ class Workforce(Protocol):
         ...
 
     def workers(self, target: TargetRef, pods: Sequence[WorkerPod]) -> Sequence[tuple[str, WorkerAccount]]:
-        """Return what is known of the workers in these pods, by the pod's name; of some there may be nothing."""
+        """Return what is known of the workers in these pods, by pod; of some there may be nothing."""
         ...
 
     def strangers(self, target: TargetRef) -> Reading[int]:

@@ -24,7 +24,7 @@ from typing import Any
 
 import redis
 
-from autoscaler.brokers.address import parse
+from autoscaler.brokers.address import redis_address
 from autoscaler.brokers.plan import plan
 from autoscaler.brokers.redis import RedisReader
 from autoscaler.config.model import BrokerSettings
@@ -85,7 +85,7 @@ def costs(url: str, targets: int, reads: int) -> list[Cost]:
     names = [f"release-{number}" for number in range(targets)]
     commands = plan([DepthQuery(TargetRef(name, "worker"), (name,), broker) for name in names]).commands
     client: Any = redis.Redis.from_url(url, protocol=2)
-    reader = RedisReader(parse(url))
+    reader = RedisReader(redis_address(url))
 
     def by_reader() -> int:
         queries = [DepthQuery(TargetRef(name, "worker"), (name,), broker) for name in names]

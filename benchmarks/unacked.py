@@ -18,7 +18,7 @@ from typing import Any
 
 import redis
 
-from autoscaler.brokers.address import parse
+from autoscaler.brokers.address import redis_address
 from autoscaler.brokers.background import Background
 from autoscaler.brokers.redis import RedisReader
 from autoscaler.config.model import BrokerSettings
@@ -119,7 +119,7 @@ def phases(url: str, messages: int, size: int) -> list[Phase]:
     """Return what it costs to look into all messages first, and then into some that changed."""
     client: Any = redis.Redis.from_url(url)
     background = Background()
-    reader = RedisReader(parse(url), background=background)
+    reader = RedisReader(redis_address(url), background=background)
     try:
         fill(client, 0, messages, size)
         first = run("first", client, reader, messages // 2)

@@ -15,52 +15,19 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
+from autoscaler.brokers.rabbitmq_address import AMQP_PARSERS, AmqpAddress, together
+from autoscaler.brokers.tls import TLS_PARAMETERS, Tls, tls_of
 from autoscaler.config.model import BrokerSettings
 from autoscaler.ports import BrokerUnknown
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 6379
 DEFAULT_SENTINEL_PORT = 26379
-READ_NOW = "this version reads redis://, rediss://, redis+socket:// and sentinel://"
-NOT_YET = frozenset({"amqp", "amqps", "pyamqp", "sqs", "redis+sentinel", "redis+cluster", "rediss+cluster"})
+READ_NOW = (
+    "this version reads redis://, rediss://, redis+socket://, sentinel://, amqp://, amqps:// and pyamqp://"
+)
+NOT_YET = frozenset({"sqs", "redis+sentinel", "redis+cluster", "rediss+cluster"})
 SENTINEL = "sentinel"
-CERT_REQS = MappingProxyType(
-    {
-        "required": "required",
-        "optional": "optional",
-        "none": "none",
-        "CERT_REQUIRED": "required",
-        "CERT_OPTIONAL": "optional",
-        "CERT_NONE": "none",
-    }
-)
-TLS_PARAMETERS = frozenset(
-    {"ssl_cert_reqs", "ssl_check_hostname", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile"}
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Tls:
-    """How a server proves who it is, and the client with it: `verify` is required, optional or none.
-
-    Without `ca_certs` the system's authorities are trusted. The three files are paths.
-    """
-
-    verify: str = "required"
-    check_hostname: bool = True
-    ca_certs: str | None = None
-    certfile: str | None = None
-    keyfile: str | None = None
-
-    def options(self) -> dict[str, object]:
-        """Return the options as redis-py and kombu take them."""
-        return {
-            "ssl_cert_reqs": self.verify,
-            "ssl_check_hostname": self.check_hostname,
-            "ssl_ca_certs": self.ca_certs,
-            "ssl_certfile": self.certfile,
-            "ssl_keyfile": self.keyfile,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +94,7 @@ class RedisAddress:
         return options
 
 
-Address = RedisAddress
+Address = RedisAddress | AmqpAddress
 
 
 def parse(url: str, settings: BrokerSettings | None = None) -> Address:
@@ -141,15 +108,26 @@ def parse(url: str, settings: BrokerSettings | None = None) -> Address:
         return _by_sentinels(parts, settings or BrokerSettings())
     if any(_kind(part) == SENTINEL for part in parts):
         raise BrokerUnknown("the broker's URL lists Sentinels together with other servers")
-    addresses = {_parse_one(part) for part in parts}
+    addresses = list(dict.fromkeys(_parse_one(part) for part in parts))
     if not addresses:
         raise BrokerUnknown("the broker's URL is empty")
+    amqp = [address for address in addresses if isinstance(address, AmqpAddress)]
+    if len(amqp) == len(addresses):
+        return together(amqp)
     if len(addresses) > 1:
         raise BrokerUnknown(
             "the broker's URL lists several servers, any of which Celery may be using; "
             "this version reads a single one, or one that Sentinels name"
         )
-    return addresses.pop()
+    return addresses[0]
+
+
+def redis_address(url: str, settings: BrokerSettings | None = None) -> RedisAddress:
+    """Return the address that a Redis' URL stands for. Raises `BrokerUnknown` for any other URL."""
+    address = parse(url, settings)
+    if not isinstance(address, RedisAddress):
+        raise BrokerUnknown("the broker's URL is not that of a Redis")
+    return address
 
 
 def _kind(url: str) -> str:
@@ -276,16 +254,7 @@ def _database(text: str) -> int:
 
 def _tls(query: Mapping[str, str]) -> Tls:
     _refuse_others(query, *TLS_PARAMETERS)
-    verify = CERT_REQS.get(query.get("ssl_cert_reqs", "required"))
-    if verify is None:
-        raise BrokerUnknown("ssl_cert_reqs in the broker's URL is none of required, optional and none")
-    return Tls(
-        verify=verify,
-        check_hostname=query.get("ssl_check_hostname", "true").lower() != "false",
-        ca_certs=query.get("ssl_ca_certs"),
-        certfile=query.get("ssl_certfile"),
-        keyfile=query.get("ssl_keyfile"),
-    )
+    return tls_of(query)
 
 
 def _refuse_others(query: Mapping[str, str], *known: str) -> None:
@@ -305,5 +274,5 @@ def _netloc(host: str, port: int) -> str:
 
 
 PARSERS: Mapping[str, Callable[[SplitResult], Address]] = MappingProxyType(
-    {"redis": _plain, "rediss": _encrypted, "redis+socket": _at_socket}
+    {"redis": _plain, "rediss": _encrypted, "redis+socket": _at_socket, **AMQP_PARSERS}
 )

@@ -21,6 +21,9 @@ from autoscaler.brokers.address import Address, RedisAddress, parse
 from autoscaler.brokers.background import Background
 from autoscaler.brokers.breaker import Circuit
 from autoscaler.brokers.names import Names
+from autoscaler.brokers.rabbitmq import RabbitReader
+from autoscaler.brokers.rabbitmq_address import AmqpAddress
+from autoscaler.brokers.rabbitmq_management import Errands
 from autoscaler.brokers.redis import RedisReader
 from autoscaler.config.model import BrokerSettings
 from autoscaler.ports import DepthReader
@@ -37,8 +40,10 @@ class Reader(DepthReader, Protocol):
         ...
 
 
-MakeReader = Callable[[Address, Callable[[], float], Names, Circuit], Reader]
-READERS: Mapping[type[Address], MakeReader] = MappingProxyType({RedisAddress: RedisReader})
+MakeReader = Callable[..., Reader]
+READERS: Mapping[type[Address], MakeReader] = MappingProxyType(
+    {RedisAddress: RedisReader, AmqpAddress: partial(RabbitReader, background=Errands())}
+)
 # what a URL is told apart by beside its text, where it does not say all by itself
 Named = tuple[str, str | None, str | None]
 

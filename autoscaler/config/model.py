@@ -255,6 +255,23 @@ class BrokerSettings:
         "celery",
         at_least=1,
     )
+    management: bool = setting("ask RabbitMQ's management API for what is unacknowledged", True)
+    management_url: str | None = setting(
+        "RabbitMQ's management API; the broker's host and credentials, where it names no others",
+        None,
+        at_least=1,
+        example='"https://rabbitmq.example:15671"',
+        secret=True,
+    )
+    management_url_file: str | None = setting(
+        "file that holds management_url, in place of it; read each time",
+        None,
+        at_least=1,
+        example='"/etc/broker/management-url"',
+    )
+    management_interval_seconds: float = setting(
+        "time between two calls of RabbitMQ's management API", 5.0, at_least=1, at_most=300
+    )
 
 
 @dataclass(frozen=True, slots=True)

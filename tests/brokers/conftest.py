@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from autoscaler.sandbox.rabbitmq_server import RabbitServer, ServerTls
+from tests.brokers.certificates import Certificates, make_certificates
+from tests.brokers.rabbits import Vhost, rabbit_or_skip
 from tests.brokers.servers import CeleryWorker, FakeClock, RedisServer, redis_binary
 
 StartRedis = Callable[..., RedisServer]
@@ -71,3 +74,25 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
         for worker in workers:
             stack.callback(worker.close)
         yield Fleet(server, tuple(workers))
+
+
+@pytest.fixture(scope="session")
+def rabbit_certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """Certificates of the RabbitMQ that the tests share."""
+    return make_certificates(tmp_path_factory.mktemp("rabbit-tls"))
+
+
+@pytest.fixture(scope="session")
+def rabbit(rabbit_certificates: Certificates) -> Iterator[RabbitServer]:
+    """Run a RabbitMQ for all tests that do it no harm; its statistics lag one second."""
+    start_rabbit = rabbit_or_skip()
+    tls = ServerTls(rabbit_certificates.authority, rabbit_certificates.server, rabbit_certificates.server_key)
+    with start_rabbit(tls=tls, statistics_seconds=1.0) as server:
+        yield server
+
+
+@pytest.fixture
+def vhost(rabbit: RabbitServer) -> Iterator[Vhost]:
+    """Have an empty vhost that ends with the test, and its readers with it."""
+    with Vhost(rabbit) as vhost:
+        yield vhost

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kombu.connection import Connection
 
-from autoscaler.brokers.address import RedisAddress, Tls, parse
+from autoscaler.brokers.address import RedisAddress, parse
+from autoscaler.brokers.tls import Tls
 from autoscaler.config.model import BrokerSettings
 from autoscaler.ports import BrokerUnknown
 
@@ -57,8 +58,6 @@ def test_a_url_is_taken_apart_as_kombu_does(url: str, address: RedisAddress) -> 
     [
         ("", "is empty"),
         (f"user:{SECRET}@host:6379", "not a URL"),
-        (f"amqp://user:{SECRET}@h//", "amqp:// are not read yet"),
-        (f"amqps://user:{SECRET}@h//", "amqps:// are not read yet"),
         (f"sqs://key:{SECRET}@", "sqs:// are not read yet"),
         (f"sentinel://:{SECRET}@a:26379;sentinel://b:26379", "needs one master_name"),
         (f"sentinel://:{SECRET}@a?master_name=m;sentinel://b?master_name=n", "needs one master_name"),
@@ -66,7 +65,7 @@ def test_a_url_is_taken_apart_as_kombu_does(url: str, address: RedisAddress) -> 
         (f"sentinel://:{SECRET}@a?master_name=m;sentinel://b/1", "database from the first"),
         (f"sentinel://:{SECRET}@a?master_name=m;redis://b", "together with other servers"),
         (f"redis+cluster://:{SECRET}@h", "redis\\+cluster:// are not read yet"),
-        (f"{SECRET}://h", "this version reads redis://, rediss://, redis\\+socket:// and sentinel://"),
+        (f"{SECRET}://h", "this version reads redis://, rediss://, redis\\+socket://, sentinel://, amqp://"),
         (f"redis://:{SECRET}@a;redis://:{SECRET}@b", "lists several servers"),
         (f"redis://:{SECRET}@h?db=1", "does not take \\?db="),
         (f"redis+socket://:{SECRET}@/s?db=1", "does not take \\?db="),

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from celery import Celery
 
-from autoscaler.brokers.address import parse
+from autoscaler.brokers.address import redis_address
 from autoscaler.brokers.redis import RedisReader
 from autoscaler.config.model import BrokerSettings
 from autoscaler.core.account import BrokerAccount, Delivered
@@ -33,7 +33,7 @@ class Scene:
     def __init__(self, server: RedisServer, stack: ExitStack) -> None:
         self.server = server
         self.producer: Celery = stack.enter_context(make_app(server.url, {}))
-        self._reader = RedisReader(parse(server.url))
+        self._reader = RedisReader(redis_address(server.url))
         stack.callback(self._reader.close)
         self._stack = stack
         self._workers = 0

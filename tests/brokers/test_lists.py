@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from autoscaler.brokers.address import parse
+from autoscaler.brokers.address import redis_address
 from autoscaler.brokers.lists import BY_DUE_TIME, BY_MARKER, MOST_LOOKED_INTO, PEEKS
 from autoscaler.brokers.redis import RedisReader
 from autoscaler.config.model import BrokerSettings
@@ -46,7 +46,7 @@ def times() -> Times:
 @pytest.fixture
 def reader(server: RedisServer, times: Times) -> Iterator[RedisReader]:
     """Open a reader by the fake clocks."""
-    with closing(RedisReader(parse(server.url), times.clock, wall=times.wall)) as reader:
+    with closing(RedisReader(redis_address(server.url), times.clock, wall=times.wall)) as reader:
         yield reader
 
 
@@ -99,7 +99,7 @@ def test_a_list_that_has_not_changed_is_not_read_again(server: RedisServer, time
     with (
         Proxy(server.port) as proxy,
         closing(
-            RedisReader(parse(f"redis://127.0.0.1:{proxy.port}"), times.clock, wall=times.wall)
+            RedisReader(redis_address(f"redis://127.0.0.1:{proxy.port}"), times.clock, wall=times.wall)
         ) as reader,
     ):
         turns: list[int] = []
@@ -217,7 +217,7 @@ def test_without_rights_due_times_are_not_known(
     """The number stands."""
     push(server, text(eta=NOW + 60))
     server.user("reader", "pw", "~*", "+llen", "+hlen", *rights)
-    address = parse(f"redis://reader:pw@127.0.0.1:{server.port}/0")
+    address = redis_address(f"redis://reader:pw@127.0.0.1:{server.port}/0")
     with closing(RedisReader(address, times.clock, wall=times.wall)) as reader:
         for _ in range(2):
             queue = only(look(reader))

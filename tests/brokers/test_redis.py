@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from autoscaler.brokers.address import parse
+from autoscaler.brokers.address import redis_address
 from autoscaler.brokers.redis import RedisReader
 from autoscaler.config.model import BrokerSettings
 from autoscaler.core.account import BrokerAccount
@@ -47,7 +47,7 @@ def reader_of(clock: FakeClock) -> Iterator[OpenReader]:
     with ExitStack() as stack:
 
         def open_reader(url: str) -> RedisReader:
-            reader = RedisReader(parse(url), clock)
+            reader = RedisReader(redis_address(url), clock)
             stack.callback(reader.close)
             return reader
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from autoscaler.brokers.address import parse
+from autoscaler.brokers.address import redis_address
 from autoscaler.brokers.redis import RedisReader
 from autoscaler.brokers.sentinel import NoMaster, Sentinels, master_in
 from autoscaler.config.model import BrokerSettings
@@ -52,7 +52,7 @@ def test_a_failover_is_followed(watch: Watch) -> None:
         producer.tasks["late"].apply_async(("gate",), queue="default")
     old = watched.master()
     wait_until(lambda: watched.servers[1].admin.llen("default") == 1, "the replica")
-    with closing(RedisReader(parse(watched.url, BROKER))) as reader:
+    with closing(RedisReader(redis_address(watched.url, BROKER))) as reader:
         assert waiting(read(reader)) == 1
         old.stop()
         lost = read(reader)
@@ -80,7 +80,7 @@ def test_a_master_that_was_replaced_and_goes_on_answering_is_left(
 
     with ExitStack() as stack:
         url = stack.enter_context(stranger(names_the_master)).replace("redis:", "sentinel:")
-        reader = stack.enter_context(closing(RedisReader(parse(url, BROKER), clock)))
+        reader = stack.enter_context(closing(RedisReader(redis_address(url, BROKER), clock)))
         assert waiting(read(reader)) == 0
         named[0] = new
         clock.advance(4.0)
@@ -96,12 +96,12 @@ def test_sentinels_that_are_down_do_not_matter_while_one_answers(watch: Watch) -
     watched = watch()
     for sentinel in watched.sentinels[:2]:
         sentinel.stop()
-    with closing(RedisReader(parse(watched.url, BROKER))) as reader:
+    with closing(RedisReader(redis_address(watched.url, BROKER))) as reader:
         assert read(reader).is_fresh
-    with closing(RedisReader(parse(watched.url, replace(BROKER, master_name="other")))) as reader:
+    with closing(RedisReader(redis_address(watched.url, replace(BROKER, master_name="other")))) as reader:
         assert read(reader).detail == "has no master that its Sentinels know of"
     nobody = f"sentinel://127.0.0.1:{free_port()}"
-    with closing(RedisReader(parse(nobody, BROKER))) as reader:
+    with closing(RedisReader(redis_address(nobody, BROKER))) as reader:
         reading = read(reader)
         assert (reading.quality, reading.detail) == (Quality.UNKNOWN, "has no Sentinel that answers")
 
@@ -111,12 +111,12 @@ def test_sentinels_have_a_password_of_their_own(watch: Watch) -> None:
     """Without it, or with another, the credentials are rejected."""
     watched = watch(password="between-sentinels")
     right = replace(BROKER, sentinel_password="between-sentinels")
-    with closing(RedisReader(parse(watched.url, right))) as reader:
+    with closing(RedisReader(redis_address(watched.url, right))) as reader:
         assert read(reader).is_fresh
-    with closing(RedisReader(parse(watched.url, replace(BROKER, sentinel_password="x")))) as reader:
+    with closing(RedisReader(redis_address(watched.url, replace(BROKER, sentinel_password="x")))) as reader:
         assert read(reader).detail == "rejected the credentials"
         assert reader.rejected_credentials
-    with closing(RedisReader(parse(watched.url, BROKER))) as reader:
+    with closing(RedisReader(redis_address(watched.url, BROKER))) as reader:
         assert not read(reader).is_fresh
 
 
@@ -130,7 +130,7 @@ def test_a_sentinel_that_hangs_gets_its_share_of_the_time_alone() -> None:
             raise TimeoutError
         return [b"master", b"6379"]
 
-    sentinels = Sentinels(parse("sentinel://a;sentinel://b;sentinel://c", BROKER), ask)
+    sentinels = Sentinels(redis_address("sentinel://a;sentinel://b;sentinel://c", BROKER), ask)
     assert sentinels.find(0.0, 1.0) == ("master", 6379)
     assert sentinels.find(5.0, 1.0) == ("master", 6379)
     assert asked == [("a", 0.25), ("b", 0.25), ("b", 0.25)]
@@ -143,4 +143,4 @@ def test_what_is_no_place_is_no_master(answer: object) -> None:
     """Whatever a Sentinel may say."""
     assert master_in(answer) is None
     with pytest.raises(NoMaster):
-        Sentinels(parse("sentinel://a", BROKER), lambda *_: answer).find(0.0, 1.0)
+        Sentinels(redis_address("sentinel://a", BROKER), lambda *_: answer).find(0.0, 1.0)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autoscaler.brokers.address import parse
+from autoscaler.brokers.address import redis_address
 from autoscaler.brokers.names import Names
 from autoscaler.brokers.redis import RedisReader
 from autoscaler.config.model import BrokerSettings
@@ -75,7 +75,7 @@ def reading_of(
 ) -> Reading[BrokerAccount]:
     """Return what a reader makes of a stranger, which it must not need half a minute for."""
     query = replace(QUERY, broker=BrokerSettings(timeout_seconds=timeout_seconds))
-    reader = RedisReader(parse(url), clock or FakeClock())
+    reader = RedisReader(redis_address(url), clock or FakeClock())
     began = time.monotonic()
     try:
         reading = reader.read([query])[0]
@@ -175,7 +175,7 @@ def test_what_nobody_foresaw_is_raised_and_does_not_end_the_reading() -> None:
         clock.broken = clock.now == 1000.0
         client.sendall(ANSWERS)
 
-    with stranger(breaks_the_clock) as url, closing(RedisReader(parse(url), clock)) as reader:
+    with stranger(breaks_the_clock) as url, closing(RedisReader(redis_address(url), clock)) as reader:
         with pytest.raises(LookupError):
             reader.read([QUERY])
         assert reader.read([QUERY])[0].detail == "could not be read; next try in 1 s"
@@ -191,7 +191,7 @@ def test_what_a_server_says_unasked_is_not_taken_for_an_answer() -> None:
         client.sendall(ANSWERS + b":99\r\n")
         listens(client)
 
-    with stranger(chatter) as url, closing(RedisReader(parse(url), FakeClock())) as reader:
+    with stranger(chatter) as url, closing(RedisReader(redis_address(url), FakeClock())) as reader:
         for _ in range(3):
             reading = reader.read([QUERY])[0]
             assert (reading.quality, numbers(reading)) == (Quality.FRESH, ({"default": 0}, 5))
@@ -246,7 +246,7 @@ def test_a_second_read_at_the_same_time_does_not_wait() -> None:
         client.sendall(COUNTS)
 
     with stranger(late) as url, ExitStack() as stack:
-        reader = RedisReader(parse(url), FakeClock())
+        reader = RedisReader(redis_address(url), FakeClock())
         stack.callback(reader.close)
         assert reader.read([QUERY])[0].quality is Quality.FRESH
         readings: list[Reading[BrokerAccount]] = []

@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 
-from autoscaler.brokers.address import parse
+from autoscaler.brokers.address import redis_address
 from autoscaler.brokers.redis import RedisReader
 from autoscaler.config.model import BrokerSettings
 from autoscaler.core.account import BrokerAccount
@@ -31,7 +31,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 def reading_of(url: str) -> Reading[BrokerAccount]:
     """Return what one read of a URL gives."""
-    reader = RedisReader(parse(url))
+    reader = RedisReader(redis_address(url))
     try:
         return reader.read([QUERY])[0]
     finally:
@@ -107,7 +107,7 @@ def test_a_redis_that_speaks_tls_itself_is_read(start_redis: StartRedis, certifi
     server.admin.hset("unacked", mapping=dict.fromkeys(map(str, range(2500)), '[{},"","default"]'))
     server.admin.zadd("unacked_index", {str(number): number for number in range(2500)})
     query = f"ssl_ca_certs={certificates.authority}&ssl_certfile={certificates.client}"
-    address = parse(f"rediss://127.0.0.1:{port}/0?{query}&ssl_keyfile={certificates.client_key}")
+    address = redis_address(f"rediss://127.0.0.1:{port}/0?{query}&ssl_keyfile={certificates.client_key}")
     with closing(RedisReader(address)) as reader:
 
         def deliveries() -> int:

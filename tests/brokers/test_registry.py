@@ -128,5 +128,5 @@ def test_closing_the_registry_closes_its_readers(registry: BrokerRegistry) -> No
 def test_a_url_that_no_reader_understands_is_refused_each_time(registry: BrokerRegistry) -> None:
     """A refusal is not remembered as anything else."""
     for _ in range(2):
-        with pytest.raises(BrokerUnknown, match="amqp:// are not read yet"):
-            registry.reader("amqp://user:pw@h//", SETTINGS)
+        with pytest.raises(BrokerUnknown, match="sqs:// are not read yet"):
+            registry.reader("sqs://user:pw@h//", SETTINGS)
