@@ -104,7 +104,7 @@ class RedisStream:
         self._line.close()
 
     def _send(self, *words: str | bytes) -> None:
-        self._unsent += self._line.pack([words])  # type: ignore[list-item]  # redis-py packs bytes too
+        self._unsent += self._line.pack([words])
         self._flush()
 
     def _flush(self) -> None:

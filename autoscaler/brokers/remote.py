@@ -22,9 +22,10 @@ from kombu.entity import Queue
 from kombu.exceptions import KombuError
 from kombu.messaging import Producer
 
-from autoscaler.brokers.address import Address, parse
+from autoscaler.brokers.address import RedisAddress
 from autoscaler.brokers.failures import failure_of
 from autoscaler.brokers.names import Names
+from autoscaler.brokers.workers_place import redis_of
 from autoscaler.config.model import BrokerSettings
 
 ANSWER_SECONDS = 1.0
@@ -46,7 +47,7 @@ class RemoteControl:
 
     def __init__(self, names: Names | None = None) -> None:
         self._names = names or Names()
-        self._leftovers: dict[Address, deque[Queue]] = {}
+        self._leftovers: dict[RedisAddress, deque[Queue]] = {}
 
     def concurrency(self, url: str, broker: BrokerSettings, nodes: Sequence[str]) -> Mapping[str, int | None]:
         """Return the tasks that each node runs at a time, None for one that does not tell.
@@ -54,7 +55,7 @@ class RemoteControl:
         Nodes that have not answered within a second are left out. Raises `BrokerUnknown` for a URL
         that is not understood and `Unanswered` when the broker does not let us ask.
         """
-        address = parse(url)
+        address = redis_of(url, broker)
         try:
             if not address.path:
                 self._names.find(address.host, broker.timeout_seconds)
@@ -64,7 +65,9 @@ class RemoteControl:
             raise Unanswered(f"{address}: {failure.detail}") from None
         return {node: slots_told(stats) for reply in replies for node, stats in reply.items()}
 
-    def _stats(self, address: Address, broker: BrokerSettings, nodes: Sequence[str]) -> list[dict[str, Any]]:
+    def _stats(
+        self, address: RedisAddress, broker: BrokerSettings, nodes: Sequence[str]
+    ) -> list[dict[str, Any]]:
         """Return the nodes' replies: what `inspect(destination=nodes).stats()` does, reply queue in hand.
 
         The URL is handed over explicitly, for Celery would prefer CELERY_BROKER_URL in our environment.
@@ -72,7 +75,7 @@ class RemoteControl:
         url, tls = address.url(), False if address.tls is None else address.tls.options()
         with Celery(broker=url, set_as_current=False) as app:
             app.conf.control_queue_expires = None
-            app.conf.broker_transport_options = transport_options(broker)
+            app.conf.broker_transport_options = transport_options(broker) | address.transport_options()
             with app.connection_for_write(url, ssl=tls) as connection:
                 self._clear(address, connection)
                 mailbox = app.control.mailbox(connection)
@@ -83,7 +86,7 @@ class RemoteControl:
                     self._leave(address, connection, mailbox.reply_queue)
                     raise
 
-    def _leave(self, address: Address, connection: Connection, queue: Queue) -> None:
+    def _leave(self, address: RedisAddress, connection: Connection, queue: Queue) -> None:
         """Delete a reply queue after a failure, or else remember to do it the next time."""
         self._leftovers.setdefault(address, deque(maxlen=LEFTOVERS_KEPT)).append(queue)
         try:
@@ -91,7 +94,7 @@ class RemoteControl:
         except BROKER_ERRORS:
             return
 
-    def _clear(self, address: Address, connection: Connection) -> None:
+    def _clear(self, address: RedisAddress, connection: Connection) -> None:
         leftovers = self._leftovers.get(address, ())
         for queue in tuple(leftovers):
             bound: Any = queue(connection.default_channel)

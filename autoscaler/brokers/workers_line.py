@@ -140,7 +140,7 @@ class ControlLine:
         else:
             if not place.path:
                 self._names.find(place.host, seconds)
-            options = transport_options(self._broker)
+            options = transport_options(self._broker) | place.transport_options()
             tls = False if place.tls is None else place.tls.options()
         self._connection = Connection(
             place.url(), ssl=tls, connect_timeout=seconds, heartbeat=0, transport_options=options

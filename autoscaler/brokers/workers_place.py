@@ -10,12 +10,14 @@ import ssl
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from autoscaler.brokers.address import CERT_REQS, RedisAddress, Tls, parse
+from autoscaler.brokers.address import RedisAddress, Tls, parse
+from autoscaler.config.model import BrokerSettings
 from autoscaler.ports import BrokerUnknown
 
 SCHEMES = {"amqp": False, "pyamqp": False, "amqps": True}
 PORTS = {False: 5672, True: 5671}
 CODES = {"required": ssl.CERT_REQUIRED, "optional": ssl.CERT_OPTIONAL, "none": ssl.CERT_NONE}
+VERIFY = {name: name for name in CODES} | {f"CERT_{name.upper()}": name for name in CODES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +55,23 @@ class AmqpPlace:
 Place = RedisAddress | AmqpPlace
 
 
-def place_of(url: str) -> Place:
-    """Return the place that a broker's URL stands for. Raises `BrokerUnknown`."""
+def place_of(url: str, settings: BrokerSettings | None = None) -> Place:
+    """Return the place that a broker's URL, with its settings, stands for. Raises `BrokerUnknown`."""
     kind, found, rest = url.strip().partition("://")
     if not found or kind.lower() not in SCHEMES:
-        return parse(url)
+        return redis_of(url, settings)
     try:
         return _amqp(rest, encrypted=SCHEMES[kind.lower()])
     except ValueError:
         raise BrokerUnknown("the broker's URL cannot be taken apart") from None
+
+
+def redis_of(url: str, settings: BrokerSettings | None = None) -> RedisAddress:
+    """Return the address of a Redis. Raises `BrokerUnknown` for any other broker's URL."""
+    address = parse(url, settings)
+    if not isinstance(address, RedisAddress):
+        raise BrokerUnknown("the broker's URL is not that of a Redis")
+    return address
 
 
 def _amqp(rest: str, *, encrypted: bool) -> AmqpPlace:
@@ -81,7 +91,7 @@ def _amqp(rest: str, *, encrypted: bool) -> AmqpPlace:
 
 
 def _tls(query: dict[str, str]) -> Tls:
-    verify = CERT_REQS.get(query.get("ssl_cert_reqs", "required"))
+    verify = VERIFY.get(query.get("ssl_cert_reqs", "required"))
     if verify is None:
         raise BrokerUnknown("ssl_cert_reqs in the broker's URL is none of required, optional and none")
     return Tls(

@@ -38,11 +38,12 @@ class TargetRecord:
 
     def find(self, target: TargetSettings, url: str) -> Place | None:
         """Return the target's place, taking its URL apart only when it has changed."""
+        known = self.settings
         self.settings = target
-        if url != self.url:
+        if url != self.url or known is None or known.broker != target.broker:
             self.url, self.refusal = url, ""
             try:
-                self.place = place_of(url)
+                self.place = place_of(url, target.broker)
             except BrokerUnknown as error:
                 self.place, self.refusal = None, str(error)
         return self.place
