@@ -20,8 +20,8 @@ from typing import Any
 
 import redis
 
+from autoscaler.brokers.address import parse
 from autoscaler.brokers.heartbeats_streams import Streams
-from autoscaler.brokers.workers_place import place_of
 from autoscaler.config.model import BrokerSettings
 from autoscaler.core.model import TargetRef
 from benchmarks.read_depth import redis_server
@@ -104,7 +104,7 @@ def measure(url: str, brokers: int, workers: int, seconds: float) -> Cost:
     targets = [TargetRef("ns", f"t{number}") for number in range(brokers)]
     for number, target in enumerate(targets):
         settings = BrokerSettings(global_keyprefix=f"p{number}:", timeout_seconds=5.0)
-        streams.want(target, place_of(f"redis://u{number}@{host}"), settings, on=True)
+        streams.want(target, parse(f"redis://u{number}@{host}"), settings, on=True)
     while any(streams.detail(target) for target in targets):
         threading.Event().wait(0.05)
     connected = time.monotonic() - began

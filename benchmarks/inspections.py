@@ -21,10 +21,10 @@ from typing import Any
 
 import redis
 
+from autoscaler.brokers.address import parse
 from autoscaler.brokers.names import Names
 from autoscaler.brokers.workers_answers import FACTS, HELD
 from autoscaler.brokers.workers_line import ControlLine
-from autoscaler.brokers.workers_place import place_of
 from autoscaler.config.model import BrokerSettings
 from benchmarks.read_depth import redis_server
 
@@ -69,7 +69,7 @@ def measure(url: str, count: int, workers: int) -> Cost:
         keys.append(admin.dbsize())
 
     nodes = [f"celery@w-{number}" for number in range(workers)]
-    line = ControlLine(place_of(url), BrokerSettings(), Names(), clock=time.monotonic, wall=time.time)
+    line = ControlLine(parse(url), BrokerSettings(), Names(), clock=time.monotonic, wall=time.time)
     look()
     walls, unanswered = [], 0
     for number in range(count):

@@ -18,7 +18,7 @@ from kombu.exceptions import KombuError
 from autoscaler.brokers.heartbeats import Event, Realm, events_in
 from autoscaler.brokers.heartbeats_redis import StreamLost
 from autoscaler.brokers.names import Names
-from autoscaler.brokers.workers_place import AmqpPlace
+from autoscaler.brokers.rabbitmq_address import AmqpAddress
 
 HEARTBEAT_SECONDS = 30
 MESSAGES_AT_ONCE = 1000
@@ -88,13 +88,13 @@ class AmqpStream:
 
 
 def open_amqp(
-    place: AmqpPlace, timeout_seconds: float, names: Names, realms: Collection[Realm]
+    place: AmqpAddress, timeout_seconds: float, names: Names, realms: Collection[Realm]
 ) -> AmqpStream:
     """Connect and subscribe. Raises kombu's errors and those of the system."""
     names.find(place.host, timeout_seconds)
     connection = Connection(
         place.url(),
-        ssl=place.ssl_options(),
+        ssl=place.ssl(),
         connect_timeout=timeout_seconds,
         heartbeat=HEARTBEAT_SECONDS,
         transport_options={"read_timeout": timeout_seconds, "write_timeout": timeout_seconds},

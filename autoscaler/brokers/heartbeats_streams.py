@@ -17,13 +17,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from autoscaler.brokers.address import Address
 from autoscaler.brokers.breaker import Breaker, refusal
 from autoscaler.brokers.heartbeats import MISSED, USUAL_SECONDS, Event, Realm, Roll, realm_of
 from autoscaler.brokers.heartbeats_amqp import open_amqp
 from autoscaler.brokers.heartbeats_redis import StreamLost, open_redis
 from autoscaler.brokers.names import Names
+from autoscaler.brokers.rabbitmq_address import AmqpAddress
 from autoscaler.brokers.workers_failures import reason
-from autoscaler.brokers.workers_place import AmqpPlace, Place
 from autoscaler.config.model import BrokerSettings
 from autoscaler.core.model import TargetRef
 
@@ -43,14 +44,14 @@ class Stream(Protocol):
     def close(self) -> None: ...  # noqa: D102
 
 
-Dial = Callable[[Place, float, Collection[Realm]], Stream]
+Dial = Callable[[Address, float, Collection[Realm]], Stream]
 
 
 @dataclass(slots=True)
 class _Broker:
     """One broker, with who wants to hear what there. Its stream belongs to the listening thread."""
 
-    place: Place
+    place: Address
     wanted: dict[TargetRef, BrokerSettings] = field(default_factory=dict)
     rolls: dict[Realm, Roll] = field(default_factory=dict)
     stream: Stream | None = None
@@ -70,9 +71,9 @@ class Streams:
         self._clock = clock
         self._names = Names()
         self._dial = dial or self._open
-        self._brokers: dict[Place, _Broker] = {}
-        self._wants: dict[TargetRef, tuple[Place, BrokerSettings]] = {}
-        self._changed: dict[Place, _Broker] = {}
+        self._brokers: dict[Address, _Broker] = {}
+        self._wants: dict[TargetRef, tuple[Address, BrokerSettings]] = {}
+        self._changed: dict[Address, _Broker] = {}
         self._opened: list[tuple[_Broker, Stream | None, str]] = []
         self._lock = threading.Lock()
         self._closing = False
@@ -85,7 +86,7 @@ class Streams:
         self._thread = threading.Thread(target=self._listen, name="heartbeats", daemon=True)
         self._thread.start()
 
-    def want(self, target: TargetRef, place: Place, settings: BrokerSettings, *, on: bool) -> None:
+    def want(self, target: TargetRef, place: Address, settings: BrokerSettings, *, on: bool) -> None:
         """Have a target's workers heard, or not any more. Costs nothing while nothing changes."""
         wish = (place, settings) if on else None
         if self._wants.get(target) == wish:
@@ -209,8 +210,8 @@ class Streams:
             self._opened.append((broker, stream, detail))
         self._ring()
 
-    def _open(self, place: Place, timeout_seconds: float, realms: Collection[Realm]) -> Stream:
-        if isinstance(place, AmqpPlace):
+    def _open(self, place: Address, timeout_seconds: float, realms: Collection[Realm]) -> Stream:
+        if isinstance(place, AmqpAddress):
             return open_amqp(place, timeout_seconds, self._names, realms)
         return open_redis(place, timeout_seconds, self._names, self._clock)
 

@@ -13,6 +13,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Protocol
 
+from autoscaler.brokers.address import Address
 from autoscaler.brokers.breaker import Breaker, refusal
 from autoscaler.brokers.names import Names
 from autoscaler.brokers.workers_account import Node
@@ -20,7 +21,6 @@ from autoscaler.brokers.workers_answers import FACTS, HELD, facts, holding
 from autoscaler.brokers.workers_directory import Directory
 from autoscaler.brokers.workers_failures import reason
 from autoscaler.brokers.workers_line import Answers, ControlLine, Layout, layout_of
-from autoscaler.brokers.workers_place import Place
 from autoscaler.config.model import BrokerSettings
 
 NODES_AT_ONCE = 20
@@ -40,7 +40,7 @@ class Control(Protocol):
     def close(self) -> None: ...  # noqa: D102
 
 
-OpenLine = Callable[[Place, BrokerSettings], Control]
+OpenLine = Callable[[Address, BrokerSettings], Control]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Desk:
     """The questions to the workers of one broker. Safe to use from several threads."""
 
     def __init__(
-        self, place: Place, open_line: OpenLine, executor: Executor, clock: Callable[[], float]
+        self, place: Address, open_line: OpenLine, executor: Executor, clock: Callable[[], float]
     ) -> None:
         self._place = place
         self._open = open_line
@@ -198,11 +198,11 @@ class Desks:
         self._names = Names()
         self._open = open_line or self._control
         self._executor = executor
-        self._desks: dict[Place, Desk] = {}
+        self._desks: dict[Address, Desk] = {}
         self._lock = threading.Lock()
         self._swept_at = clock()
 
-    def at(self, place: Place) -> Desk:
+    def at(self, place: Address) -> Desk:
         """Return a broker's desk."""
         with self._lock:
             desk = self._desks.get(place)
@@ -210,7 +210,7 @@ class Desks:
                 desk = self._desks[place] = Desk(place, self._open, self._executor, self._clock)
             return desk
 
-    def known(self, place: Place) -> Desk | None:
+    def known(self, place: Address) -> Desk | None:
         """Return a broker's desk, if it has been asked."""
         return self._desks.get(place)
 
@@ -234,5 +234,5 @@ class Desks:
         for desk in desks:
             desk.close()
 
-    def _control(self, place: Place, broker: BrokerSettings) -> Control:
+    def _control(self, place: Address, broker: BrokerSettings) -> Control:
         return ControlLine(place, broker, self._names, clock=self._clock, wall=self._wall)

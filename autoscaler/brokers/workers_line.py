@@ -22,10 +22,11 @@ from kombu.connection import Connection
 from kombu.entity import Exchange, Queue
 from kombu.messaging import Consumer, Producer
 
+from autoscaler.brokers.address import Address
 from autoscaler.brokers.names import Names
+from autoscaler.brokers.rabbitmq_address import AmqpAddress
 from autoscaler.brokers.remote import BROKER_ERRORS, transport_options
 from autoscaler.brokers.workers_answers import Garbled, decode
-from autoscaler.brokers.workers_place import AmqpPlace, Place
 from autoscaler.config.model import BrokerSettings
 
 OURS = "celery-autoscaler"
@@ -81,7 +82,7 @@ class ControlLine:
 
     def __init__(
         self,
-        place: Place,
+        place: Address,
         broker: BrokerSettings,
         names: Names,
         *,
@@ -126,17 +127,17 @@ class ControlLine:
         if connection is None:
             return
         with suppress(*BROKER_ERRORS, *connection.channel_errors):
-            if not isinstance(self._place, AmqpPlace):
+            if not isinstance(self._place, AmqpAddress):
                 self._queue(connection.default_channel).delete()
         with suppress(*BROKER_ERRORS):
             connection.release()
 
     def _open(self) -> None:
         place, seconds = self._place, self._broker.timeout_seconds
-        if isinstance(place, AmqpPlace):
+        if isinstance(place, AmqpAddress):
             self._names.find(place.host, seconds)
             options: dict[str, object] = {"read_timeout": seconds, "write_timeout": seconds}
-            tls = place.ssl_options()
+            tls = place.ssl()
         else:
             if not place.path:
                 self._names.find(place.host, seconds)
@@ -152,7 +153,7 @@ class ControlLine:
         self._listen(channel)
 
     def _listen(self, channel: Any) -> None:  # noqa: ANN401  # kombu has no types
-        if not isinstance(self._place, AmqpPlace):
+        if not isinstance(self._place, AmqpAddress):
             self._delete_abandoned(channel)
         make: Callable[..., Any] = Consumer
         self._consumer = make(channel, [self._queue()], on_message=self._take, no_ack=True, auto_declare=True)

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from autoscaler.brokers.address import Address, parse
 from autoscaler.brokers.workers_account import Node
-from autoscaler.brokers.workers_place import Place, place_of
 from autoscaler.config.model import TargetSettings
 from autoscaler.ports import BrokerUnknown
 
@@ -30,20 +30,20 @@ class TargetRecord:
     touched_at: float
     settings: TargetSettings | None = None
     url: str = ""
-    place: Place | None = None
+    place: Address | None = None
     refusal: str = ""
     uid: str = ""
     ready: dict[str, Node] = field(default_factory=dict)
     slots: Slots | None = None
 
-    def find(self, target: TargetSettings, url: str) -> Place | None:
+    def find(self, target: TargetSettings, url: str) -> Address | None:
         """Return the target's place, taking its URL apart only when it has changed."""
         known = self.settings
         self.settings = target
         if url != self.url or known is None or known.broker != target.broker:
             self.url, self.refusal = url, ""
             try:
-                self.place = place_of(url, target.broker)
+                self.place = parse(url, target.broker)
             except BrokerUnknown as error:
                 self.place, self.refusal = None, str(error)
         return self.place

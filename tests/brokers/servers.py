@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import Executor, Future
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -276,3 +277,27 @@ class CeleryWorker:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.communicate()
+
+
+class Drawer(Executor):
+    """Keeps what is to be done until told to do it."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Callable[[], object]] = []
+
+    def submit(self, fn: Callable[..., Any], /, *arguments: Any, **options: Any) -> Future[Any]:
+        """Keep a call."""
+        self.waiting.append(lambda: fn(*arguments, **options))
+        return Future()
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Drop what was kept."""
+        assert (wait, cancel_futures) == (True, True)
+        self.waiting.clear()
+
+    def work(self) -> bool:
+        """Do what was kept; return whether there was anything."""
+        calls, self.waiting = self.waiting, []
+        for call in calls:
+            call()
+        return bool(calls)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kombu.connection import Connection
 
-from autoscaler.brokers.address import RedisAddress, parse
+from autoscaler.brokers.address import RedisAddress, parse, redis_address
 from autoscaler.brokers.tls import Tls
 from autoscaler.config.model import BrokerSettings
 from autoscaler.ports import BrokerUnknown
@@ -98,14 +98,14 @@ def test_a_url_that_is_not_understood_is_refused_with_a_reason_and_without_its_s
 def test_a_url_of_sentinels_is_one_address() -> None:
     """The master is named in the settings or in the URL; the first Sentinel has the credentials."""
     named = BrokerSettings(master_name="m", sentinel_password=SECRET)
-    address = parse(f"sentinel://u:{SECRET}@a/2;sentinel://b:7", named)
+    address = redis_address(f"sentinel://u:{SECRET}@a/2;sentinel://b:7", named)
     assert address.sentinels == (("a", 26379), ("b", 7))
     assert (address.db, address.username, address.password) == (2, "u", SECRET)
     assert str(address) == "redis m by a:26379,b:7/2"
     assert SECRET not in f"{address!r} {address.server}"
     assert address.transport_options() == {"master_name": "m", "sentinel_kwargs": {"password": SECRET}}
-    assert parse(address.url(), named) == address
-    assert parse("sentinel://a?master_name=m").transport_options() == {"master_name": "m"}
+    assert redis_address(address.url(), named) == address
+    assert redis_address("sentinel://a?master_name=m").transport_options() == {"master_name": "m"}
 
 
 def test_an_address_never_shows_its_password() -> None:

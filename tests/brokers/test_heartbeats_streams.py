@@ -10,8 +10,8 @@ from contextlib import closing
 
 import pytest
 
+from autoscaler.brokers.address import parse
 from autoscaler.brokers.heartbeats_streams import DIALERS, Streams
-from autoscaler.brokers.workers_place import place_of
 from autoscaler.config.model import BrokerSettings
 from autoscaler.core.model import TargetRef
 from tests.brokers.certificates import make_certificates
@@ -61,7 +61,7 @@ def test_targets_of_a_broker_share_one_connection_whatever_their_prefixes(
     """And everybody hears their own workers alone."""
     targets = [TargetRef("ns", f"t{number}") for number in range(20)]
     for number, target in enumerate(targets):
-        streams.want(target, place_of(server.url), BrokerSettings(global_keyprefix=f"p{number}:"), on=True)
+        streams.want(target, parse(server.url), BrokerSettings(global_keyprefix=f"p{number}:"), on=True)
     for number in (0, 19):
         hears(streams, server, targets[number], f"p{number}:{CHANNEL}")
     assert len(server.clients()) == 1
@@ -72,7 +72,7 @@ def test_targets_of_a_broker_share_one_connection_whatever_their_prefixes(
 
 def test_nobody_listens_where_nobody_wants_it(streams: Streams, server: RedisServer) -> None:
     """The last one to go closes the connection, and the first to come back opens it."""
-    place = place_of(server.url)
+    place = parse(server.url)
     streams.want(TARGET, place, BROKER, on=True)
     streams.want(TargetRef("ns", "v"), place, BROKER, on=True)
     hears(streams, server)
@@ -90,7 +90,7 @@ def test_a_hundred_brokers_take_one_thread_to_hear_and_a_few_to_connect(
     streams: Streams, server: RedisServer
 ) -> None:
     """Here they are a hundred users of one server, which has a connection for each."""
-    places = [place_of(f"redis://user{number}@127.0.0.1:{server.port}/0") for number in range(100)]
+    places = [parse(f"redis://user{number}@127.0.0.1:{server.port}/0") for number in range(100)]
     for number in range(100):
         server.admin.execute_command(
             "ACL", "SETUSER", f"user{number}", "on", "nopass", "allchannels", "+@all"
@@ -106,7 +106,7 @@ def test_a_hundred_brokers_take_one_thread_to_hear_and_a_few_to_connect(
 
 def test_a_lost_stream_is_told_and_made_anew(streams: Streams, server: RedisServer) -> None:
     """What was heard is not forgotten, it only grows old."""
-    streams.want(TARGET, place_of(server.url), BROKER, on=True)
+    streams.want(TARGET, parse(server.url), BROKER, on=True)
     hears(streams, server)
     server.stop()
     wait_until(lambda: "no heartbeats: redis" in streams.detail(TARGET), "the loss")
@@ -123,9 +123,9 @@ def test_a_broker_that_is_not_there_holds_up_nobody(streams: Streams, server: Re
     """The others are heard while it is being tried."""
     silent = RedisServerThatHangs(server)
     with silent.proxy:
-        streams.want(TargetRef("ns", "gone"), place_of(f"redis://127.0.0.1:{free_port()}/0"), BROKER, on=True)
-        streams.want(TargetRef("ns", "hangs"), place_of(silent.url), BROKER, on=True)
-        streams.want(TARGET, place_of(server.url), BROKER, on=True)
+        streams.want(TargetRef("ns", "gone"), parse(f"redis://127.0.0.1:{free_port()}/0"), BROKER, on=True)
+        streams.want(TargetRef("ns", "hangs"), parse(silent.url), BROKER, on=True)
+        streams.want(TARGET, parse(server.url), BROKER, on=True)
         hears(streams, server)
         wait_until(
             lambda: "refused the connection" in streams.detail(TargetRef("ns", "gone")),
@@ -144,7 +144,7 @@ class RedisServerThatHangs:
 def test_the_rights_that_gossip_needs_are_enough(streams: Streams, server: RedisServer) -> None:
     """Without the right to the channel the loss is told; with it nothing else is needed."""
     server.user("events", "word", "+psubscribe", "+punsubscribe", "+ping", "resetchannels")
-    place = place_of(f"redis://events:word@127.0.0.1:{server.port}/0")
+    place = parse(f"redis://events:word@127.0.0.1:{server.port}/0")
     streams.want(TARGET, place, BROKER, on=True)
     wait_until(
         lambda: "does not allow subscribing to the workers' events (NOPERM)" in streams.detail(TARGET),
@@ -162,7 +162,7 @@ def test_over_tls_nothing_is_left_lying(
     certificates = make_certificates(tmp_path_factory.mktemp("tls"))
     with Proxy(server.port, certificates.context()) as proxy:
         url = f"rediss://127.0.0.1:{proxy.port}/0?ssl_ca_certs={certificates.authority}"
-        streams.want(TARGET, place_of(url), BROKER, on=True)
+        streams.want(TARGET, parse(url), BROKER, on=True)
         hears(streams, server)
         pipeline = server.admin.pipeline()
         for number in range(2000):
@@ -176,8 +176,8 @@ def test_over_tls_nothing_is_left_lying(
 def test_a_flood_of_something_else_ends_the_stream_alone(streams: Streams, start_redis: StartRedis) -> None:
     """One broker's nonsense is that broker's."""
     bad, good = start_redis(), start_redis()
-    streams.want(TargetRef("ns", "bad"), place_of(bad.url), BROKER, on=True)
-    streams.want(TARGET, place_of(good.url), BROKER, on=True)
+    streams.want(TargetRef("ns", "bad"), parse(bad.url), BROKER, on=True)
+    streams.want(TARGET, parse(good.url), BROKER, on=True)
     hears(streams, bad, TargetRef("ns", "bad"))
     bad.admin.publish(CHANNEL, "x" * 3_000_000)
     wait_until(

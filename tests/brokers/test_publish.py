@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from autoscaler import publish
-from autoscaler.brokers.address import parse
+from autoscaler.brokers.address import redis_address
 from autoscaler.brokers.redis import RedisReader
 from autoscaler.config.model import BrokerSettings
 from autoscaler.core.model import TargetRef
@@ -39,7 +39,7 @@ def test_a_stamped_message_says_when_it_was_sent(server: RedisServer) -> None:
     with make_app(server.url, {}) as producer:
         producer.tasks["late"].apply_async(("gate",), queue="default")
     ended = time.time()
-    with closing(RedisReader(parse(server.url))) as reader:
+    with closing(RedisReader(redis_address(server.url))) as reader:
         query = DepthQuery(TargetRef("ns", "a"), ("default",), BrokerSettings(timeout_seconds=10.0))
         account = account_of(reader.read([query])[0])
     assert account.oldest_source == "autoscaler.publish"

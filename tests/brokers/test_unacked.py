@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from autoscaler.brokers import unacked
-from autoscaler.brokers.address import parse
+from autoscaler.brokers.address import redis_address
 from autoscaler.brokers.background import Background
 from autoscaler.brokers.redis import RedisReader
 from autoscaler.config.model import BrokerSettings
@@ -86,7 +86,7 @@ def reader(
     server: RedisServer, clock: FakeClock, wall: FakeClock, background: Background
 ) -> Iterator[RedisReader]:
     """Open a reader by the fake clocks."""
-    with closing(RedisReader(parse(server.url), clock, wall=wall, background=background)) as reader:
+    with closing(RedisReader(redis_address(server.url), clock, wall=wall, background=background)) as reader:
         yield reader
 
 
@@ -128,7 +128,7 @@ def test_a_message_is_read_once(server: RedisServer) -> None:
         deliver(server, f"old-{number}", entry("a"))
     with (
         Proxy(server.port) as proxy,
-        closing(RedisReader(parse(f"redis://127.0.0.1:{proxy.port}"))) as watched,
+        closing(RedisReader(redis_address(f"redis://127.0.0.1:{proxy.port}"))) as watched,
     ):
         delivered(watched, query("a", "a"))
         before = proxy.turns
@@ -252,7 +252,7 @@ def test_each_right_makes_more_known(server: RedisServer, clock: FakeClock, righ
     server.user("reader", "pw", "~*", "+llen", "+hlen", *rights.split())
     url = f"redis://reader:pw@127.0.0.1:{server.port}/0"
     detail, expected = LEVELS[rights]
-    with closing(RedisReader(parse(url), clock, wall=FakeClock(NOW + 100))) as reader:
+    with closing(RedisReader(redis_address(url), clock, wall=FakeClock(NOW + 100))) as reader:
         for _ in range(2):
             (reading,) = delivered(reader, query("a", "q"))
             assert (reading.quality, reading.value) == (Quality.FRESH, expected)
@@ -268,7 +268,7 @@ def test_without_the_right_to_search_the_rest_is_known(server: RedisServer, back
     deliver(server, "1", entry("q"))
     server.admin.hset("unacked", "lost", entry("q"))
     server.user("reader", "pw", "~*", "+llen", "+hlen", "+zrange", "+hmget")
-    address = parse(f"redis://reader:pw@127.0.0.1:{server.port}/0")
+    address = redis_address(f"redis://reader:pw@127.0.0.1:{server.port}/0")
     with closing(RedisReader(address, background=background)) as reader:
         wait_until(lambda: delivered(reader, query("a", "q"))[0].detail, "the refusal")
         (reading,) = delivered(reader, query("a", "q"))
@@ -290,7 +290,7 @@ def test_the_rights_in_the_documentation_are_enough_for_everything(
     server.admin.lpush("q", json.dumps(json.loads(entry("q", eta=NOW + 1e9))[0]))
     url = f"redis://autoscaler:password@127.0.0.1:{server.port}/0"
     asked = DepthQuery(TargetRef("ns", "a"), ("q",), BROKER, look_into_lists=True)
-    with closing(RedisReader(parse(url), background=background)) as reader:
+    with closing(RedisReader(redis_address(url), background=background)) as reader:
         wait_until(lambda: delivered(reader, asked)[0].value == Delivered((NOW,), uncounted=1), "all of it")
         assert account_of(reader.read([asked])[0]).queues[0].eta == (NOW + 1e9,)
         wait_until(lambda: background.threads == 0, "the end of the search")
@@ -331,7 +331,7 @@ def test_a_look_that_fails_leaves_the_numbers(server: RedisServer, clock: FakeCl
     asked = DepthQuery(TargetRef("ns", "a"), ("q",), brief)
     with (
         Proxy(server.port, freeze_on=b"HMGET") as proxy,
-        closing(RedisReader(parse(f"redis://127.0.0.1:{proxy.port}/0"), clock)) as reader,
+        closing(RedisReader(redis_address(f"redis://127.0.0.1:{proxy.port}/0"), clock)) as reader,
     ):
         (reading,) = delivered(reader, asked)
         assert (reading.quality, reading.value) == (Quality.FRESH, Delivered(uncounted=1))

@@ -10,18 +10,17 @@ from typing import Any
 import pytest
 import redis
 
+from autoscaler import ports
+from autoscaler.brokers.address import Address
 from autoscaler.brokers.heartbeats import Event, Realm
 from autoscaler.brokers.heartbeats_streams import Streams
 from autoscaler.brokers.workers import Workforce
 from autoscaler.brokers.workers_answers import Scheduled, Stats, Task, _Queue
 from autoscaler.brokers.workers_line import Answers, Layout, layout_of
-from autoscaler.brokers.workers_place import Place
 from autoscaler.config.model import BrokerSettings, TargetSettings
 from autoscaler.core.account import WorkerAccount
 from autoscaler.core.model import Quality, TargetRef, WorkerPod, WorkerSet
-from autoscaler.ports import SlotCensus
-from tests.brokers.servers import FakeClock
-from tests.brokers.test_census import Drawer
+from tests.brokers.servers import Drawer, FakeClock
 
 URL = "redis://h/0"
 TARGET = TargetSettings("ns", "w", ("q",))
@@ -104,16 +103,16 @@ class Office:
         self.clock = clock
         self.drawer = Drawer()
         self.broker = FakeWorkers(TARGET.broker)
-        self.places: list[Place] = []
+        self.places: list[Address] = []
         self.force = Workforce(
             clock,
             streams=Streams(clock, lambda *_: FakeStream()),
             open_line=self._open,
             executor=self.drawer,
         )
-        self.port: SlotCensus = self.force
+        self.port: ports.Workforce = self.force
 
-    def _open(self, place: Place, broker: BrokerSettings) -> FakeWorkers:
+    def _open(self, place: Address, broker: BrokerSettings) -> FakeWorkers:
         self.places.append(place)
         self.broker.layout = layout_of(broker)
         self.broker.opened += 1
@@ -129,7 +128,7 @@ class Office:
 
     def accounts(self, workers: WorkerSet, target: TargetRef = TARGET.ref) -> tuple[WorkerAccount, ...]:
         """Return what is known."""
-        return self.force.workers(target, workers.pods)
+        return tuple(account for _, account in self.force.workers(target, workers.pods))
 
 
 @pytest.fixture

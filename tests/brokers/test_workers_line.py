@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
 
+from autoscaler.brokers.address import parse
 from autoscaler.brokers.names import Names
 from autoscaler.brokers.remote import BROKER_ERRORS
 from autoscaler.brokers.workers_answers import FACTS, HELD, holding
 from autoscaler.brokers.workers_line import ControlLine
-from autoscaler.brokers.workers_place import place_of
 from autoscaler.config.model import BrokerSettings
 from tests.brokers.conftest import Fleet
 from tests.brokers.servers import FakeClock, Proxy, RedisServer, wait_until
@@ -33,7 +35,7 @@ class Lines:
 
     def open(self, url: str, broker: BrokerSettings = BROKER) -> ControlLine:
         """Return a connection that is not made yet."""
-        return ControlLine(place_of(url), broker, Names(), clock=self.clock, wall=self.wall)
+        return ControlLine(parse(url), broker, Names(), clock=self.clock, wall=self.wall)
 
 
 @pytest.fixture
@@ -77,10 +79,28 @@ def test_a_node_that_is_not_there_costs_one_timeout_and_not_the_others(
 ) -> None:
     """The answers of the others are there all the same."""
     broker = BrokerSettings(timeout_seconds=5.0, answer_timeout_seconds=1.0)
-    line = ControlLine(place_of(fleet.server.url), broker, Names(), clock=threading_clock(), wall=lines.wall)
+    line = ControlLine(parse(fleet.server.url), broker, Names(), clock=threading_clock(), wall=lines.wall)
     with closing(line):
         assert line.ask(("celery@w-0", "celery@gone"), HELD).told.keys() == {"celery@w-0"}
     assert keys
+
+
+def test_tasks_that_others_hold_are_left_to_them(server: RedisServer, lines: Lines) -> None:
+    """A task unacknowledged for two hours is not given back, as any other consumer would do.
+
+    Airflow's workers keep theirs for a day: after an hour they would run a second time.
+    """
+    delivery = {"properties": {"delivery_info": {"exchange": "", "routing_key": "q"}}}
+    message = {"body": "", "headers": {}, **delivery}
+    server.admin.hset("unacked", "tag", json.dumps([message, "", "q"]))
+    server.admin.zadd("unacked_index", {"tag": time.time() - 7200})
+    broker = BrokerSettings(answer_timeout_seconds=0.2)
+    with closing(
+        ControlLine(parse(server.url), broker, Names(), clock=time.monotonic, wall=time.time)
+    ) as line:
+        assert line.ask(("celery@gone",), HELD).told == {}
+    assert server.admin.hlen("unacked") == 1
+    assert server.admin.llen("q") == 0
 
 
 def threading_clock() -> FakeClock:

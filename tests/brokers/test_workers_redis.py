@@ -46,7 +46,7 @@ class Watch:
         """Do what the daemon does once a second."""
         self.force.want(self.target, self.url, on=self.heartbeats)
         self.force.ask(self.target, self.url, self.pods, urgent=True)
-        return self.force.workers(self.target.ref, self.pods.pods)
+        return tuple(account for _, account in self.force.workers(self.target.ref, self.pods.pods))
 
     def account(self, node: str = "celery@w-0") -> WorkerAccount | None:
         """Return what is known of a worker."""
