@@ -85,7 +85,7 @@ def test_a_node_that_is_not_there_costs_one_timeout_and_not_the_others(
     assert keys
 
 
-def test_tasks_that_others_hold_are_left_to_them(server: RedisServer, lines: Lines) -> None:
+def test_tasks_that_others_hold_are_left_to_them(server: RedisServer) -> None:
     """A task unacknowledged for two hours is not given back, as any other consumer would do.
 
     Airflow's workers keep theirs for a day: after an hour they would run a second time.

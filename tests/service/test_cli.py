@@ -69,7 +69,7 @@ def test_a_bad_configuration_stops_every_command(good: Path):
 
 def test_check_reads_a_url_that_stands_in_the_file(good: Path):
     """What no reader understands is known before anything runs."""
-    good.write_text(GOOD + 'broker.url = "amqp://guest:guest@h//"\n')
+    good.write_text(GOOD + 'broker.url = "sqs://guest:guest@h"\n')
     status, _, errors = call("check", "--offline", "--config", good)
     assert status == 2
     assert "broker.url of data/w" in errors
