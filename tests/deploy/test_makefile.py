@@ -112,14 +112,17 @@ def test_the_tests_never_see_the_cluster_of_the_person_who_runs_them(checkout: P
     program(checkout / ".venv" / "bin" / "coverage", "true")
     program(checkout / ".venv" / "bin" / "python", 'echo "KUBECONFIG=[$KUBECONFIG]"')
     assert "KUBECONFIG=[]" in make(checkout, "unit", KUBECONFIG="/production").stdout
-    assert "KUBECONFIG=[/production]" in make(checkout, "test-cluster", KUBECONFIG="/production").stdout
+    named = checkout / "kubeconfig"
+    named.touch()
+    assert f"KUBECONFIG=[{named}]" in make(checkout, "test-cluster", KUBECONFIG=str(named)).stdout
 
 
 def test_testing_against_a_cluster_needs_one(checkout: Path) -> None:
     """Rather than falling back to whichever is current."""
-    done = make(checkout, "test-cluster", KUBECONFIG="")
-    assert done.returncode != 0
-    assert "KUBECONFIG has to name the cluster" in done.stderr
+    for missing in ("", "/no/such/file"):
+        done = make(checkout, "test-cluster", KUBECONFIG=missing)
+        assert done.returncode != 0
+        assert "KUBECONFIG has to name the file" in done.stderr
 
 
 def test_the_demo_prints_its_own_output_alone(checkout: Path) -> None:
