@@ -9,9 +9,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from autoscaler.sandbox.rabbitmq_server import RabbitServer, RabbitUnavailable
 
 from autoscaler.core.model import Quality
+from autoscaler.sandbox.rabbitmq_server import RabbitServer, RabbitUnavailable
 from tests.brokers.servers import wait_until
 from tests.brokers.test_workers_redis import FINE, TARGET, Watch, holds, produce, start
 
