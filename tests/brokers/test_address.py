@@ -60,7 +60,10 @@ def test_a_url_is_taken_apart_as_kombu_does(url: str, address: RedisAddress) -> 
         (f"sqs://key:{SECRET}@", "sqs:// are not read yet"),
         (f"sentinel://:{SECRET}@a:26379;sentinel://b:26379", "sentinel:// are not read yet"),
         (f"redis+cluster://:{SECRET}@h", "redis\\+cluster:// are not read yet"),
-        (f"{SECRET}://h", "this version reads redis://, rediss://, redis\\+socket://, amqp://, amqps:// and pyamqp://"),
+        (
+            f"{SECRET}://h",
+            "this version reads redis://, rediss://, redis\\+socket://, amqp://, amqps:// and pyamqp://",
+        ),
         (f"redis://:{SECRET}@a;redis://:{SECRET}@b", "lists several servers"),
         (f"redis://:{SECRET}@h?db=1", "does not take \\?db="),
         (f"redis+socket://:{SECRET}@/s?db=1", "does not take \\?db="),
