@@ -352,7 +352,7 @@ class _Questions:
         last = min(SHARED_CHANNEL + CHANNELS_AT_ONCE, self._talk.channel_max)
         channels = range(SHARED_CHANNEL + 1, last + 1) or (SHARED_CHANNEL,)
         for start in range(0, len(queues), len(channels)):
-            if self._is_late():
+            if start and self._is_late():
                 break
             for channel, queue in zip(channels, queues[start : start + len(channels)], strict=False):
                 self._ask(channel, [queue])

@@ -160,8 +160,8 @@ def test_a_broker_that_cannot_be_asked_is_an_error_in_our_words(server: RedisSer
         remote.concurrency(f"redis://127.0.0.1:{free_port()}/0", BROKER, NODES)
     with pytest.raises(Unanswered, match=r"no such host|could not be looked up"):
         remote.concurrency("redis://nowhere.invalid/0", BROKER, NODES)
-    with pytest.raises(BrokerUnknown, match="amqp:// are not read yet"):
-        remote.concurrency("amqp://h//", BROKER, NODES)
+    with pytest.raises(BrokerUnknown, match="sqs:// are not read yet"):
+        remote.concurrency("sqs://h//", BROKER, NODES)
 
 
 @servers
