@@ -17,6 +17,7 @@ wait with the others, and cannot be told from them: `eta_known` is False then.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import defaultdict
@@ -41,6 +42,7 @@ MISSING_SECONDS = 5.0
 LISTED_MISSING_SECONDS = 60.0
 LISTING_SECONDS = 10.0
 INTERVALS_FRESH = 2
+NOT_YET = "was not asked for all of the queues yet, of which there are too many for one read"
 UNSAYABLE = Refused(0, "a name that AMQP cannot carry")
 
 
@@ -189,12 +191,19 @@ class RabbitReader:
 
     def _count(self, now: float, listing: Listing | None, timeout_seconds: float) -> None:
         """Ask for all queues but those that are known to be missing."""
-        asked = [queue for queue in self._sharers if self._is_due(queue, now, listing)]
+        asked = sorted(
+            (queue for queue in self._sharers if self._is_due(queue, now, listing)), key=self._seen_at
+        )
         alone = {queue for queue in asked if not self._was_there(queue)}
         answers = self._line.count([queue for queue in asked if sayable(queue)], alone, timeout_seconds)
         at = self._clock()
         for queue in asked:
-            self._seen[queue] = _Seen(answers.get(queue, UNSAYABLE), at)
+            if queue in answers or not sayable(queue):
+                self._seen[queue] = _Seen(answers.get(queue, UNSAYABLE), at)
+
+    def _seen_at(self, queue: str) -> float:
+        seen = self._seen.get(queue)
+        return -math.inf if seen is None else seen.at
 
     def _was_there(self, queue: str) -> bool:
         seen = self._seen.get(queue)
@@ -216,7 +225,9 @@ class RabbitReader:
         counts: dict[str, Counted | None] = {}
         as_of = now
         for queue in self._queues[query.target]:
-            seen = self._seen[queue]
+            seen = self._seen.get(queue)
+            if seen is None:
+                return unknown(self._source, NOT_YET)
             if isinstance(seen.answer, Refused) and not is_missing(seen.answer):
                 return unknown(self._source, refusal_of(queue, seen.answer))
             counts[queue] = seen.answer if isinstance(seen.answer, Counted) else None

@@ -227,7 +227,7 @@ class ManagementFeed:
         except OSError as error:
             failure = failure_of(error, TIMEOUT_SECONDS, "")
             raise ManagementFailure(f"the management API {failure.detail}") from None
-        except HTTPException:
+        except (HTTPException, ValueError):  # the latter for a path that HTTP cannot carry
             raise ManagementFailure(STRANGER) from None
         if status != HTTPStatus.OK:
             raise ManagementFailure(_refusal(status))

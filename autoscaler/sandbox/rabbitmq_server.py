@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from glob import glob
 from http import HTTPStatus
@@ -62,13 +62,13 @@ class Ports:
     mapper: int
 
 
-def find_rabbitmq_server() -> str:
+def find_rabbitmq_server(places: Sequence[str] = PLACES) -> str:
     """Return the path of the script that starts RabbitMQ in the foreground, as any user.
 
     Debian's own in the PATH is for the system's node alone. Raises `RabbitUnavailable`, saying what
     to install.
     """
-    for place in PLACES:
+    for place in places:
         for folder in sorted(glob(place), reverse=True):  # noqa: PTH207  # an absolute pattern
             script = Path(folder, "rabbitmq-server")
             if script.exists() and shutil.which("epmd") and shutil.which("erl"):

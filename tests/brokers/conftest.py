@@ -82,9 +82,9 @@ def rabbit_certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificate
     return make_certificates(tmp_path_factory.mktemp("rabbit-tls"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def rabbit(rabbit_certificates: Certificates) -> Iterator[RabbitServer]:
-    """Run a RabbitMQ for all tests that do it no harm; its statistics lag one second."""
+    """Run a RabbitMQ for all tests of a file that do it no harm; its statistics lag one second."""
     start_rabbit = rabbit_or_skip()
     tls = ServerTls(rabbit_certificates.authority, rabbit_certificates.server, rabbit_certificates.server_key)
     with start_rabbit(tls=tls, statistics_seconds=1.0) as server:

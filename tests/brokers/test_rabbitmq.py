@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 
 import pytest
 
 from autoscaler.brokers.amqp import SHARED_CHANNEL
-from autoscaler.brokers.rabbitmq import MISSING_SECONDS
+from autoscaler.brokers.rabbitmq import MISSING_SECONDS, NOT_YET
 from autoscaler.brokers.rabbitmq_account import HEAD_SOURCE, STATISTICS_SECONDS
 from autoscaler.core.account import BrokerAccount, Delivered
 from autoscaler.core.model import Quality, Reading
@@ -60,6 +61,18 @@ def test_queues_that_are_deleted_all_at_once_are_missed_in_one_read(vhost: Vhost
     for _ in range(2):
         counts = ready(reader.read([query(*names)])[0])
         assert counts == {name: int(place >= 30) for place, name in enumerate(names)}
+
+
+def test_more_missing_queues_than_a_read_has_time_for(vhost: Vhost) -> None:
+    """Those that the time was too short for are unknown until a later read; none of it is a failure."""
+    ticks = count()
+    reader = vhost.reader(clock=lambda: 0.2 * next(ticks))
+    queries = [query(f"q{number}", target=f"t{number}", timeout_seconds=30.0) for number in range(1600)]
+    first = reader.read(queries)
+    unread = [reading for reading in first if not reading.is_fresh]
+    assert 0 < len(unread) < len(queries)
+    assert {(reading.quality, reading.detail) for reading in unread} == {(Quality.UNKNOWN, NOT_YET)}
+    wait_until(lambda: all(reading.is_fresh for reading in reader.read(queries)), "all to be read")
 
 
 def test_a_queue_that_is_created_later_is_found(vhost: Vhost, clock: FakeClock) -> None:
