@@ -27,13 +27,14 @@ from dataclasses import dataclass
 import amqp
 
 from autoscaler.brokers.amqp import Answer, Counted, Line, Refused, sayable
+from autoscaler.brokers.background import Background
 from autoscaler.brokers.breaker import Breaker, Circuit, refusal
 from autoscaler.brokers.failures import Failure
 from autoscaler.brokers.names import Names
 from autoscaler.brokers.rabbitmq_account import Statistics, account, asked_for
 from autoscaler.brokers.rabbitmq_address import AmqpAddress
 from autoscaler.brokers.rabbitmq_failures import is_missing, rabbit_failure, refusal_of
-from autoscaler.brokers.rabbitmq_management import Background, Errands, Listing, ManagementFeed
+from autoscaler.brokers.rabbitmq_management import Errands, Listing, ManagementFeed
 from autoscaler.core.account import BrokerAccount
 from autoscaler.core.model import Reading, TargetRef, fresh, stale, unknown
 from autoscaler.ports import DepthQuery
@@ -81,14 +82,14 @@ class RabbitReader:
         clock: Callable[[], float] = time.monotonic,
         names: Names | None = None,
         server: Circuit | None = None,
-        background: Background | None = None,
+        background: Errands | None = None,
     ) -> None:
         self.address = address
         self._source = str(address)
         self._clock = clock
         names = names or Names()
         self._line = Line(address, clock, names)
-        self._feed = ManagementFeed(address, clock, names, background or Errands())
+        self._feed = ManagementFeed(address, clock, names, background or Background())
         self._server = server or Circuit()
         self._breaker = Breaker()
         self._failure: Failure | None = None

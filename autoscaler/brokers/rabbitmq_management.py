@@ -13,8 +13,7 @@ from __future__ import annotations
 import re
 import threading
 from base64 import b64encode
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
@@ -34,7 +33,6 @@ from autoscaler.config.model import BrokerSettings
 PORT, TLS_PORT = 15672, 15671
 TIMEOUT_SECONDS = 5.0
 LARGEST_ANSWER_BYTES = 32 << 20
-THREADS = 8
 STRANGER = "the management API does not answer as RabbitMQ's does"
 DELAYED = re.compile(r"celery_delayed_\d+")
 COLUMNS = (
@@ -121,59 +119,19 @@ class ManagementFailure(Exception):
     """Nothing was fetched; the text says why, without any credentials."""
 
 
-class Background(Protocol):
-    """Whoever does work beside the reads, on a bounded number of threads."""
+class Errands(Protocol):
+    """Whoever does work beside the reads, on a bounded number of threads: see `Background`."""
 
-    def do(self, key: object, job: Callable[[threading.Event], None]) -> None:
+    def do(self, key: Hashable, job: Callable[[threading.Event], None]) -> None:
         """Have a job done, unless one by that key is waiting or under way. It must not raise."""
         ...
-
-
-class Errands:
-    """Does jobs in the order in which they came, on threads that end when there is nothing to do."""
-
-    def __init__(self, at_once: int = THREADS) -> None:
-        self._at_once = at_once
-        self._waiting: deque[tuple[object, Callable[[threading.Event], None]]] = deque()
-        self._keys: set[object] = set()
-        self._threads = 0
-        self._lock = threading.Lock()
-        self._never = threading.Event()
-
-    def do(self, key: object, job: Callable[[threading.Event], None]) -> None:
-        """Have a job done, unless one by that key is waiting or under way. It must not raise."""
-        with self._lock:
-            if key in self._keys:
-                return
-            self._keys.add(key)
-            self._waiting.append((key, job))
-            if self._threads < self._at_once:
-                self._threads += 1
-                threading.Thread(target=self._work, name="rabbitmq-management", daemon=True).start()
-
-    def _work(self) -> None:
-        while True:
-            with self._lock:
-                if not self._waiting:
-                    self._threads -= 1
-                    return
-                key, job = self._waiting.popleft()
-            try:
-                job(self._never)
-            except BaseException:
-                with self._lock:
-                    self._threads -= 1
-                raise
-            finally:
-                with self._lock:
-                    self._keys.discard(key)
 
 
 class ManagementFeed:
     """Keeps what the management API said last of one vhost. `clock` returns monotonic seconds."""
 
     def __init__(
-        self, address: AmqpAddress, clock: Callable[[], float], names: Names, background: Background
+        self, address: AmqpAddress, clock: Callable[[], float], names: Names, background: Errands
     ) -> None:
         self._address = address
         self._clock = clock

@@ -23,13 +23,13 @@ from autoscaler.brokers.breaker import Circuit
 from autoscaler.brokers.names import Names
 from autoscaler.brokers.rabbitmq import RabbitReader
 from autoscaler.brokers.rabbitmq_address import AmqpAddress
-from autoscaler.brokers.rabbitmq_management import Errands
 from autoscaler.brokers.redis import RedisReader
 from autoscaler.config.model import BrokerSettings
 from autoscaler.ports import DepthReader
 
 IDLE_SECONDS = 600.0
 SWEEP_SECONDS = 60.0
+MANAGEMENT_THREADS = 8
 
 
 class Reader(DepthReader, Protocol):
@@ -42,7 +42,7 @@ class Reader(DepthReader, Protocol):
 
 MakeReader = Callable[..., Reader]
 READERS: Mapping[type[Address], MakeReader] = MappingProxyType(
-    {RedisAddress: RedisReader, AmqpAddress: partial(RabbitReader, background=Errands())}
+    {RedisAddress: RedisReader, AmqpAddress: RabbitReader}
 )
 # what a URL is told apart by beside its text, where it does not say all by itself
 Named = tuple[str, str | None, str | None]
@@ -66,8 +66,14 @@ class BrokerRegistry:
         self._clock = clock
         self._names = Names()
         self._background = Background()
+        self._management = Background(MANAGEMENT_THREADS)
         redis_reader = partial(RedisReader, wall=wall, background=self._background)
-        self._readers: dict[type[Address], MakeReader] = {**READERS, RedisAddress: redis_reader}
+        rabbit_reader = partial(RabbitReader, background=self._management)
+        self._readers: dict[type[Address], MakeReader] = {
+            **READERS,
+            RedisAddress: redis_reader,
+            AmqpAddress: rabbit_reader,
+        }
         self._entries: dict[Address, _Entry] = {}
         self._by_url: dict[Named, _Entry] = {}
         self._circuits: WeakValueDictionary[tuple[str, bool], Circuit] = WeakValueDictionary()
@@ -99,6 +105,7 @@ class BrokerRegistry:
         for reader in readers:
             reader.close()
         self._background.close()
+        self._management.close()
 
     def _enter(self, named: Named, settings: BrokerSettings, now: float) -> _Entry:
         address = parse(named[0], settings)

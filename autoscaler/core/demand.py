@@ -12,6 +12,7 @@ from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 
 from autoscaler.core.account import BrokerAccount, Delivered
+from autoscaler.core.evidence import unheard_of
 from autoscaler.core.model import Step
 from autoscaler.core.policy import Policy
 from autoscaler.core.snapshot import Snapshot
@@ -164,6 +165,12 @@ def _sum_of(snapshot: Snapshot, demand: Demand) -> str:
         aside.append(f"{demand.later} not due for {demand.next_due - snapshot.now:.0f} s or more")
     if demand.orphaned:
         aside.append(f"{demand.orphaned} left behind by workers that are gone")
+    unheard = unheard_of(snapshot)
+    if unheard:
+        aside.append(
+            f"{len(unheard)} of the workers never heard: what they have acknowledged early is not known, "
+            "and relies on the grace period"
+        )
     beside = f" ({', '.join(aside)})" if aside else ""
     slots = "1 slot" if demand.slots == 1 else f"{demand.slots} slots"
     return (

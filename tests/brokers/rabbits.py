@@ -20,7 +20,7 @@ import pytest
 from autoscaler.brokers.address import parse
 from autoscaler.brokers.rabbitmq import RabbitReader
 from autoscaler.brokers.rabbitmq_address import AmqpAddress
-from autoscaler.brokers.rabbitmq_management import Background
+from autoscaler.brokers.rabbitmq_management import Errands
 from autoscaler.config.model import BrokerSettings
 from autoscaler.core.account import BrokerAccount
 from autoscaler.core.model import Reading, TargetRef
@@ -124,7 +124,7 @@ class Vhost:
         url: str = "",
         *,
         clock: Callable[[], float] = time.monotonic,
-        background: Background | None = None,
+        background: Errands | None = None,
     ) -> RabbitReader:
         """Return a reader that ends with the vhost."""
         reader = RabbitReader(amqp_address(url or self.url), clock, background=background or AtOnce())

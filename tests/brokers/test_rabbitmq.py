@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from itertools import count
+from contextlib import closing
+from functools import partial
+from itertools import chain, repeat
 from typing import Any
 
 import pytest
 
-from autoscaler.brokers.amqp import SHARED_CHANNEL
+from autoscaler.brokers.amqp import CHANNELS_AT_ONCE, SHARED_CHANNEL, Line
+from autoscaler.brokers.names import Names
 from autoscaler.brokers.rabbitmq import MISSING_SECONDS, NOT_YET
 from autoscaler.brokers.rabbitmq_account import HEAD_SOURCE, STATISTICS_SECONDS
 from autoscaler.core.account import BrokerAccount, Delivered
 from autoscaler.core.model import Quality, Reading
-from tests.brokers.rabbits import Vhost, query, ready
+from tests.brokers.rabbits import Vhost, amqp_address, query, ready
 from tests.brokers.servers import FakeClock, wait_until
 
 pytestmark = pytest.mark.servers
@@ -64,14 +67,26 @@ def test_queues_that_are_deleted_all_at_once_are_missed_in_one_read(vhost: Vhost
 
 
 def test_more_missing_queues_than_a_read_has_time_for(vhost: Vhost) -> None:
-    """Those that the time was too short for are unknown until a later read; none of it is a failure."""
-    ticks = count()
-    reader = vhost.reader(clock=lambda: 0.2 * next(ticks))
-    queries = [query(f"q{number}", target=f"t{number}", timeout_seconds=30.0) for number in range(1600)]
-    first = reader.read(queries)
-    unread = [reading for reading in first if not reading.is_fresh]
-    assert {(reading.quality, reading.detail) for reading in unread} <= {(Quality.UNKNOWN, NOT_YET)}
-    wait_until(lambda: all(reading.is_fresh for reading in reader.read(queries)), "all to be read")
+    """Once half of the time is gone no more of them are asked for: one batch was, the rest is left out."""
+    times = chain([0.0], repeat(20.0))
+    line = Line(amqp_address(vhost.url), lambda: next(times), Names())
+    names = [f"q{number}" for number in range(3 * CHANNELS_AT_ONCE)]
+    with closing(line):
+        assert line.count(names, names, 30.0).keys() == set(names[:CHANNELS_AT_ONCE])
+
+
+def test_queues_that_were_left_out_are_unknown_until_the_next_read(vhost: Vhost) -> None:
+    """They are no zero, and no failure; the clock jumps at whichever look is the one that matters."""
+    queries = [query(f"q{number}", target=f"t{number}", timeout_seconds=30.0) for number in range(50)]
+    for looks in range(1, 60):
+        times = chain(repeat(0.0, looks), repeat(20.0))
+        reader = vhost.reader(clock=partial(next, times))
+        unread = [reading for reading in reader.read(queries) if not reading.is_fresh]
+        if unread:
+            break
+    assert 0 < len(unread) < len(queries)
+    assert {(reading.quality, reading.detail) for reading in unread} == {(Quality.UNKNOWN, NOT_YET)}
+    assert all(reading.is_fresh for reading in reader.read(queries))
 
 
 def test_a_queue_that_is_created_later_is_found(vhost: Vhost, clock: FakeClock) -> None:

@@ -17,7 +17,6 @@ from autoscaler.brokers.names import Names
 from autoscaler.brokers.rabbitmq import LISTED_MISSING_SECONDS
 from autoscaler.brokers.rabbitmq_failures import is_missing, refusal_of
 from autoscaler.brokers.rabbitmq_management import (
-    Errands,
     ManagedQueue,
     ManagementFailure,
     ManagementFeed,
@@ -167,26 +166,6 @@ def test_the_url_may_be_in_a_file(tmp_path: Path) -> None:
         with pytest.raises(ManagementFailure) as failure:
             place_of(ADDRESS, settings)
         assert "hunter3" not in str(failure.value)
-
-
-def test_errands_are_done_on_few_threads_which_end() -> None:
-    """A job whose like is waiting or under way is not taken; the threads end with the work."""
-    errands, gate, done = Errands(at_once=2), threading.Event(), threading.Semaphore(0)
-    threads = set()
-
-    def job(_ended: threading.Event) -> None:
-        threads.add(threading.current_thread())
-        gate.wait(60.0)
-        done.release()
-
-    for key in (1, 2, 3, 4, 1, 4):
-        errands.do(key, job)
-    gate.set()
-    assert all(done.acquire(timeout=60.0) for _ in range(4))
-    for thread in threads:
-        thread.join(60.0)
-    assert not done.acquire(blocking=False)
-    assert len(threads) <= 2
 
 
 @pytest.mark.parametrize(

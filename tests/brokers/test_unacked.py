@@ -360,3 +360,23 @@ def test_background_jobs_end_when_they_are_told_to() -> None:
     background.do("c", lambda _: done.append("after"))
     assert done == ["first"]
     assert background.threads == 0
+
+
+def test_background_jobs_are_done_on_few_threads_which_end() -> None:
+    """A job whose like is waiting or under way is not taken; the threads end with the work."""
+    jobs, gate, done = Background(at_once=2), threading.Event(), threading.Semaphore(0)
+    threads = set()
+
+    def job(_ended: threading.Event) -> None:
+        threads.add(threading.current_thread())
+        gate.wait(60.0)
+        done.release()
+
+    for key in (1, 2, 3, 4, 1, 4):
+        jobs.do(key, job)
+    gate.set()
+    assert all(done.acquire(timeout=60.0) for _ in range(4))
+    for thread in threads:
+        thread.join(60.0)
+    assert not done.acquire(blocking=False)
+    assert len(threads) <= 2

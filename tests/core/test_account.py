@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
-
-from autoscaler.core.account import BrokerAccount, Delivered, Hint, QueueMessages, WorkerAccount
+from autoscaler.core.account import BrokerAccount, Delivered, Hint, QueueMessages
 from autoscaler.core.decide import decide
 from autoscaler.core.demand import CLOCK_SLACK_SECONDS, measure
 from autoscaler.core.history import History
@@ -51,11 +49,11 @@ def test_broker_and_workers_are_not_added_up():
     assert demand_of(seen).slots == 5
 
 
-def test_a_silent_worker_is_not_idle():
-    """No account, an old one, or one that says only half: none of them proves anything."""
+def test_a_worker_that_fell_silent_is_not_idle():
+    """It was heard before: an old account, or one that says only half, proves nothing."""
     old = worker("worker-1", quality=Quality.STALE)
     half = ("worker-1", replace(worker("worker-1")[1], reserved=None))
-    for crew in ((worker("worker-0"),), (worker("worker-0"), old), (worker("worker-0"), half)):
+    for crew in ((worker("worker-0"), old), (worker("worker-0"), half)):
         decision = quietly(snapshot(2, crew=crew))
         assert (decision.replicas, reasons(decision)[-1]) == (2, "NotProvenIdle")
         assert "no word of being idle from worker-1" in decision.steps[-1].message
@@ -63,8 +61,29 @@ def test_a_silent_worker_is_not_idle():
 
 def test_many_silent_workers_are_named_in_short():
     """Three names, and how many more."""
-    decision = quietly(snapshot(6, crew=()))
+    old = tuple(worker(f"worker-{n}", quality=Quality.STALE) for n in range(6))
+    decision = quietly(snapshot(6, crew=old))
     assert "worker-0, worker-1, worker-2 and 3 more" in decision.steps[-1].message
+
+
+def test_workers_that_were_never_heard_leave_it_to_the_broker_and_it_is_said():
+    """Nothing can be expected of them: the broker's word counts, and what that costs is stated."""
+    decision = quietly(snapshot(2, crew=()))
+    assert decision.replicas == 0
+    assert "2 of the workers never heard" in decision.steps[0].message
+    assert "relies on the grace period" in decision.steps[0].message
+
+
+def test_a_worker_that_has_just_come_up_has_time_to_be_heard():
+    """It may have a task already that the broker no longer knows of."""
+    seen = snapshot(1, crew=())
+    (pod,) = seen.workers.pods
+    for age, wanted in ((9.0, 1), (11.0, 0)):
+        young = replace(pod, started_at=NOW - age)
+        early = replace(seen, workers=replace(seen.workers, pods=(young,)))
+        decision = decide(early, policy(), History.seeded(0.0, 0))
+        assert decision.replicas == wanted
+        assert ("NotProvenIdle" in reasons(decision)) == bool(wanted)
 
 
 def test_pods_without_a_worker_that_could_answer_hold_nothing_up():
@@ -247,8 +266,7 @@ def test_coming_back_from_unknown_is_no_jump():
     assert decide(snapshot(6, depth(1), at=1000.0), held, history).replicas == 6
 
 
-@pytest.mark.parametrize("account", [None, worker("worker-0")[1]])
-def test_evidence_comes_from_the_right_pod(account: WorkerAccount | None):
-    """Another worker's word is not this one's."""
-    crew = () if account is None else (("worker-9", account),)
+def test_evidence_comes_from_the_right_pod():
+    """Another worker's word is not this one's, which fell silent."""
+    crew = (worker("worker-0", quality=Quality.STALE), worker("worker-9"))
     assert quietly(snapshot(1, crew=crew)).replicas == 1
