@@ -23,6 +23,7 @@ from kombu.entity import Exchange, Queue
 from kombu.messaging import Consumer, Producer
 
 from autoscaler.brokers.address import Address
+from autoscaler.brokers.amqp_transport import AmqpTransport
 from autoscaler.brokers.names import Names
 from autoscaler.brokers.rabbitmq_address import AmqpAddress
 from autoscaler.brokers.remote import BROKER_ERRORS, transport_options
@@ -144,7 +145,12 @@ class ControlLine:
             options = transport_options(self._broker) | place.transport_options()
             tls = False if place.tls is None else place.tls.options()
         self._connection = Connection(
-            place.url(), ssl=tls, connect_timeout=seconds, heartbeat=0, transport_options=options
+            place.url(),
+            transport=AmqpTransport if isinstance(place, AmqpAddress) else None,
+            ssl=tls,
+            connect_timeout=seconds,
+            heartbeat=0,
+            transport_options=options,
         )
         self._oid = f"{OURS}.{int(self._wall())}.{uuid4()}"
         self._opened_at = self._clock()
