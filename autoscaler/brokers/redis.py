@@ -20,8 +20,8 @@ from typing import cast
 
 import redis
 
+from autoscaler.breaker import Breaker, Circuit, refusal
 from autoscaler.brokers.address import RedisAddress
-from autoscaler.brokers.breaker import Breaker, Circuit, refusal
 from autoscaler.brokers.connection import Budget, Line
 from autoscaler.brokers.failures import Failure, code_of, failure_of, refusal_of
 from autoscaler.brokers.names import Names

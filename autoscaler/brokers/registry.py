@@ -16,8 +16,8 @@ from types import MappingProxyType
 from typing import Protocol
 from weakref import WeakValueDictionary
 
+from autoscaler.breaker import Circuit
 from autoscaler.brokers.address import Address, RedisAddress, parse
-from autoscaler.brokers.breaker import Circuit
 from autoscaler.brokers.names import Names
 from autoscaler.brokers.redis import RedisReader
 from autoscaler.config.model import BrokerSettings

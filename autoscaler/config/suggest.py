@@ -51,14 +51,17 @@ def _here(around: Place, path: tuple[str, ...]) -> Suggestion:
 
 
 def _elsewhere(place: Place, found: tuple[tuple[str, str], ...]) -> Suggestion:
-    """Name the outermost tables, of the same part of the file if there are any, else of [defaults]."""
-    outermost = min(header.count(".") for header, _ in found)
-    likely = [(header, name) for header, name in found if header.count(".") == outermost]
+    """Name the outermost tables of the same part of the file, else of [defaults], else of any."""
     for root in (place[0], "defaults"):
-        near = [(header, name) for header, name in likely if header.strip("[]").split(".")[0] == root]
+        near = [(header, name) for header, name in found if header.strip("[]").split(".")[0] == root]
         if near:
-            return Suggestion(f"; did you mean {_either(near)}?")
-    return Suggestion(f"; did you mean {_either(likely)}?")
+            return Suggestion(f"; did you mean {_either(_outermost(near))}?")
+    return Suggestion(f"; did you mean {_either(_outermost(found))}?")
+
+
+def _outermost(found: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    depth = min(header.count(".") for header, _ in found)
+    return [(header, name) for header, name in found if header.count(".") == depth]
 
 
 def _either(found: Sequence[tuple[str, str]]) -> str:
