@@ -51,12 +51,19 @@ def _here(around: Place, path: tuple[str, ...]) -> Suggestion:
 
 
 def _elsewhere(place: Place, found: tuple[tuple[str, str], ...]) -> Suggestion:
-    """Name the outermost tables of the same part of the file, else of [defaults], else of any."""
-    for root in (place[0], "defaults"):
-        near = [(header, name) for header, name in found if header.strip("[]").split(".")[0] == root]
-        if near:
-            return Suggestion(f"; did you mean {_either(_outermost(near))}?")
+    """Name the outermost tables, rather of the same part of the file or of [defaults] than of another."""
+    parts = [(header, name) for header, name in found if _is_part(header)]
+    for likely in (parts, _outermost(found)):
+        for root in (place[0], "defaults"):
+            near = [(header, name) for header, name in likely if header.strip("[]").split(".")[0] == root]
+            if near:
+                return Suggestion(f"; did you mean {_either(_outermost(near))}?")
     return Suggestion(f"; did you mean {_either(_outermost(found))}?")
+
+
+def _is_part(header: str) -> bool:
+    """Whether a table is one of the file's or directly within one, and no item of a list within."""
+    return header.count(".") == 0 or (header.count(".") == 1 and not header.startswith("[["))
 
 
 def _outermost(found: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:

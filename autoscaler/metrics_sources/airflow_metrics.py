@@ -148,7 +148,7 @@ def _tasks(parts: Mapping[str, float], airflow: AirflowSettings) -> int | None:
     sums = [
         math.fsum(max(parts[part], 0.0) for part in group if part in parts)
         for group in groups
-        if parts.keys() & set(group)
+        if not parts.keys().isdisjoint(group)
     ]
     return math.ceil(max(sums)) if sums else None
 
@@ -162,12 +162,11 @@ def _without_tasks(airflow: AirflowSettings) -> str:
 def _frozen(parts: Mapping[str, float]) -> str:
     """Return why the gauges are not to be believed, empty when they are."""
     heartbeats = parts.get("heartbeats")
-    if heartbeats is not None:
-        return "" if heartbeats > 0 else f"the scheduler has sent no heartbeat for {HEARTBEAT_WINDOW}"
-    age = parts.get("sampled", 0.0)
-    if age > OLD_SAMPLE_SECONDS:
-        return f"the last sample is {age:.0f} s old"
-    if parts.get("moves") == 0:
+    if heartbeats == 0:
+        return f"the scheduler has sent no heartbeat for {HEARTBEAT_WINDOW}"
+    if parts.get("sampled", 0.0) > OLD_SAMPLE_SECONDS:
+        return f"the last sample is more than {OLD_SAMPLE_SECONDS:.0f} s old"
+    if heartbeats is None and parts.get("moves") == 0:
         return f"no gauge has moved for {MOVES_WINDOW} and there is no heartbeat to tell whether the scheduler lives"
     return ""
 

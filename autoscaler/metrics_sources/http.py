@@ -34,8 +34,13 @@ class BoundedAdapter(HTTPAdapter):
         self._seconds = seconds
         self._clock = clock
 
-    def send(self, request: requests.PreparedRequest, *_: Any, **options: Any) -> requests.Response:  # noqa: ANN401  # requests' own
-        """Send a request and read the answer. See `HTTPAdapter.send`. Raises its errors, `SourceFailed` too."""
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        *_: Any,  # noqa: ANN401  # requests' own
+        **options: Any,  # noqa: ANN401  # requests' own
+    ) -> requests.Response:
+        """Send a request and read the answer. Raises requests' errors, and `SourceFailed`."""
         deadline = self._clock() + self._seconds
         response = super().send(request, **{**options, "stream": True})
         transport = response.raw
@@ -53,16 +58,17 @@ class BoundedAdapter(HTTPAdapter):
         try:
             while piece := transport.read1(PIECE_BYTES, decode_content=True):
                 body += piece
-                if len(body) > LARGEST_ANSWER_BYTES:
-                    raise SourceFailed(
-                        f"its answer is larger than {LARGEST_ANSWER_BYTES >> 20} MiB", reached=True
-                    )
-                if self._clock() > deadline:
-                    raise SourceFailed(f"did not answer within {self._seconds:g} s", reached=False)
+                self._check(len(body), deadline)
         except BaseException:
             transport.close()
             raise
         return bytes(body)
+
+    def _check(self, size: int, deadline: float) -> None:
+        if size > LARGEST_ANSWER_BYTES:
+            raise SourceFailed(f"its answer is larger than {LARGEST_ANSWER_BYTES >> 20} MiB", reached=True)
+        if self._clock() > deadline:
+            raise SourceFailed(f"did not answer within {self._seconds:g} s", reached=False)
 
 
 def bounded_session(url: str, seconds: float, *, verify: bool | str = True) -> requests.Session:

@@ -26,11 +26,12 @@ PART = "autoscaler_part"
 """The label that tells the parts of an answer to `parts` from each other."""
 
 OWN_SHARE = 0.8
-"""The share of the timeout after which Prometheus gives a query up itself: it need not be left alone for that."""
+"""The share of the timeout after which Prometheus gives a query up by itself, and stays usable."""
 
 EXPLAINED = frozenset({400, 422})
 """The statuses of answers in which Prometheus says what is wrong with a query."""
 LONGEST_EXPLANATION = 200
+FIRST_ERROR = 400
 
 
 class _Refusal(msgspec.Struct):
@@ -41,10 +42,15 @@ class _Refusal(msgspec.Struct):
 class _StatusAdapter(BoundedAdapter):
     """Raises `SourceFailed` for an answer that is no success, which the client would quote in full."""
 
-    def send(self, request: requests.PreparedRequest, *_: Any, **options: Any) -> requests.Response:  # noqa: ANN401  # requests' own
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        *_: Any,  # noqa: ANN401  # requests' own
+        **options: Any,  # noqa: ANN401  # requests' own
+    ) -> requests.Response:
         """Send a request. See `BoundedAdapter`."""
         response = super().send(request, **options)
-        if response.status_code >= requests.codes.bad_request:
+        if response.status_code >= FIRST_ERROR:
             raise SourceFailed(_refusal(response), reached=True)
         return response
 
