@@ -75,7 +75,7 @@ class Databases:
         self._lock = threading.Lock()
 
     def read(self, url: str, seconds: float, may_be_old_seconds: float) -> TaskGroups:
-        """Return what a database says, or said up to `may_be_old_seconds` ago. Raises `SourceFailed`.
+        """Return what a database says, or said less than `may_be_old_seconds` ago. Raises `SourceFailed`.
 
         Takes a few times `seconds` at most: to connect, and for the statement.
         """
@@ -83,7 +83,7 @@ class Databases:
         database = self._database(info, seconds)
         with database.lock:
             now = self._clock()
-            if database.said_at is not None and now - database.said_at <= may_be_old_seconds:
+            if database.said_at is not None and now - database.said_at < may_be_old_seconds:
                 return TaskGroups(database.said, database.said_at)
             if not database.circuit.admit(now):
                 raise SourceFailed(database.circuit.refusal(now), reached=False)

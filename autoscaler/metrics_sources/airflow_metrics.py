@@ -167,7 +167,7 @@ def _frozen(parts: Mapping[str, float]) -> str:
     if parts.get("sampled", 0.0) > OLD_SAMPLE_SECONDS:
         return f"the last sample is more than {OLD_SAMPLE_SECONDS:.0f} s old"
     if heartbeats is None and parts.get("moves") == 0:
-        return f"no gauge has moved for {MOVES_WINDOW} and there is no heartbeat to tell whether the scheduler lives"
+        return f"no gauge has moved for {MOVES_WINDOW}, and there is no heartbeat to look at"
     return ""
 
 

@@ -1,6 +1,7 @@
-"""Where the database of a target's Airflow is: said outright, in the environment, a file, a Secret or the pod template.
+"""Where the database of a target's Airflow is.
 
-Reading a Secret or a pod template is the cluster's affair, so that arrives from outside.
+It is said outright, in the environment, a file, a Secret or the pod template. Reading a Secret or a
+pod template is the cluster's affair, so that arrives from outside.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ ReadSecret = Callable[[str, str], Mapping[str, str]]
 """Returns what the Secret of a namespace and a name holds. Raises `BrokerUnknown`."""
 
 ReadTemplate = Callable[[TargetSettings, str], str | None]
-"""Returns the value of a variable of a target's pod template, None where it sets none. Raises `BrokerUnknown`."""
+"""Returns a variable of a target's pod template, None where it is not set. Raises `BrokerUnknown`."""
 
 
 class DatabaseLocations:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from autoscaler.breaker import Circuit
@@ -87,10 +88,7 @@ class TargetQueries:
 
     def questions(self) -> Sequence[_Question]:
         """Return all questions."""
-        found = [
-            _Question(lambda server, hint=hint: self._ask(server, hint), memory.fail)
-            for hint, memory in self._told.items()
-        ]
+        found = [_Question(partial(self._ask, hint), memory.fail) for hint, memory in self._told.items()]
         if self._airflow is not None:
             found.append(_Question(self._ask_airflow, self._airflow.fail))
         return found
@@ -102,7 +100,7 @@ class TargetQueries:
             found.append(airflow_metrics.hint(self._airflow.reading(), self.target.airflow))
         return tuple(found)
 
-    def _ask(self, server: PrometheusServer, hint: HintSettings) -> None:
+    def _ask(self, hint: HintSettings, server: PrometheusServer) -> None:
         asked_at = self._clock()
         value = server.number(filled_in(hint.query, self.target))
         if value < 0:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
@@ -56,6 +56,13 @@ def server(info: str) -> str:
     return f"{found.get('host', 'localhost')}:{found.get('port', 5432)}"
 
 
+class ConnectionLost(SourceFailed):
+    """The other end has hung up."""
+
+    def __init__(self) -> None:
+        super().__init__("the connection was lost", reached=False)
+
+
 class PostgresLine:
     """The connection to one database, made when it is needed and kept while it works.
 
@@ -76,9 +83,8 @@ class PostgresLine:
         if kept is not None:
             try:
                 return self._rows(kept, statement)
-            except SourceFailed as error:
-                if error.reached or not kept.broken:
-                    raise
+            except ConnectionLost:
+                self.close()
         return self._rows(self._connect(), statement)
 
     def close(self) -> None:
@@ -111,43 +117,48 @@ class PostgresLine:
         return connection
 
     def _rows(self, connection: psycopg.Connection[TupleRow], statement: str) -> Sequence[tuple[Any, ...]]:
+        limit = _Limit(connection, self._seconds + GRACE_SECONDS)
         try:
-            with _cut_after(connection, self._seconds + GRACE_SECONDS), connection.transaction():
-                connection.execute(f"SET LOCAL statement_timeout = {round(self._seconds * 1000)}")
-                return connection.execute(statement).fetchall()
+            with limit, connection.transaction():
+                connection.execute(f"SET LOCAL statement_timeout = {round(self._seconds * 1000)}".encode())
+                return connection.execute(statement.encode()).fetchall()
         except psycopg.errors.QueryCanceled as error:
             raise SourceFailed(
                 f"did not finish the query within {self._seconds:g} s", reached=True
             ) from error
         except psycopg.Error as error:
-            broken = connection.broken or connection.closed
-            if broken:
-                self._connection = None
-                raise SourceFailed("the connection was lost", reached=False) from error
-            raise SourceFailed(_refusal(error), reached=True) from error
-        finally:
-            if connection.broken or connection.closed:
-                connection.close()
+            if not (connection.broken or connection.closed):
+                raise SourceFailed(_refusal(error), reached=True) from error
+            self.close()
+            if limit.reached.is_set():
+                raise SourceFailed(f"did not answer within {limit.seconds:g} s", reached=False) from error
+            raise ConnectionLost from error
 
 
-@contextmanager
-def _cut_after(connection: psycopg.Connection[TupleRow], seconds: float) -> Iterator[None]:
-    """Cut the connection when what is done within takes longer."""
-    ended = socket.socket(fileno=os.dup(connection.fileno()))
+class _Limit:
+    """Cuts a connection when what is done within takes longer than it may."""
 
-    def cut() -> None:
+    def __init__(self, connection: psycopg.Connection[TupleRow], seconds: float) -> None:
+        self.seconds = seconds
+        self.reached = threading.Event()
+        self._fileno = connection.fileno()
+
+    def __enter__(self) -> None:
+        # the same socket under a number of its own, which is not another's once psycopg has closed it
+        self._socket = socket.socket(fileno=os.dup(self._fileno))
+        self._timer = threading.Timer(self.seconds, self._cut)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        self._timer.join()
+        self._socket.close()
+
+    def _cut(self) -> None:
+        self.reached.set()
         with suppress(OSError):
-            ended.shutdown(socket.SHUT_RDWR)
-
-    timer = threading.Timer(seconds, cut)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-        timer.join()
-        ended.close()
+            self._socket.shutdown(socket.SHUT_RDWR)
 
 
 def _split(url: str) -> SplitResult | None:

@@ -97,7 +97,7 @@ class PrometheusServer:
         with self._lock:
             self._client.headers = self._headers()
             try:
-                result = self._client.custom_query(query, params={"timeout": f"{OWN_SHARE * seconds:.3f}s"})
+                result = self._client.custom_query(query, params={"timeout": f"{OWN_SHARE * seconds:.3f}"})
             except requests.JSONDecodeError as error:
                 raise SourceFailed("its answer is not one of Prometheus", reached=True) from error
             except requests.RequestException as error:

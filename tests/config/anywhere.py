@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from autoscaler.config.schema import FILE, Table
 
-
 LISTS = ("policies", "hints")
 
 
