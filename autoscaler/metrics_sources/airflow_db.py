@@ -14,6 +14,8 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from autoscaler.breaker import Circuit
 from autoscaler.config.model import TargetSettings
@@ -21,11 +23,15 @@ from autoscaler.core.account import Hint
 from autoscaler.core.model import Reading, unknown
 from autoscaler.metrics_sources.failure import SourceFailed
 from autoscaler.metrics_sources.memory import derived
-from autoscaler.metrics_sources.postgres import PostgresLine, conninfo, server
+
+if TYPE_CHECKING:
+    from autoscaler.metrics_sources.postgres import PostgresLine
 
 NAME = "airflow database"
 LINES_KEPT = 16
 """More connections than these are closed after each use: a PostgreSQL has few to give."""
+
+NO_DRIVER = "reading it needs more: pip install 'celery-autoscaler[airflow]'"
 
 STATEMENT = """
 SELECT state, queue, executor, count(*), extract(epoch FROM max(now() - queued_dttm))::float8
@@ -79,7 +85,7 @@ class Databases:
 
         Takes a few times `seconds` at most: to connect, and for the statement.
         """
-        info = conninfo(url)
+        info = _postgres().conninfo(url)
         database = self._database(info, seconds)
         with database.lock:
             now = self._clock()
@@ -93,16 +99,11 @@ class Databases:
 
     def forget(self, urls_in_use: Iterable[str]) -> None:
         """Hang up on all databases but those with one of these URLs."""
-        used = set()
-        for url in urls_in_use:
-            try:
-                used.add(conninfo(url))
-            except SourceFailed:
-                continue
+        used = {info for info in map(_conninfo, urls_in_use) if info}
         with self._lock:
             gone = [self._databases.pop(info) for info in set(self._databases) - used]
-            circuits = {server(info) for info in used}
-            self._circuits = {name: one for name, one in self._circuits.items() if name in circuits}
+            servers = {_postgres().server(info) for info in used}
+            self._circuits = {name: one for name, one in self._circuits.items() if name in servers}
         for database in gone:
             with database.lock:
                 database.line.close()
@@ -115,8 +116,9 @@ class Databases:
         with self._lock:
             database = self._databases.get(info)
             if database is None:
-                circuit = self._circuits.setdefault(server(info), Circuit())
-                database = _Database(PostgresLine(info, seconds), circuit, threading.Lock())
+                postgres = _postgres()
+                circuit = self._circuits.setdefault(postgres.server(info), Circuit())
+                database = _Database(postgres.PostgresLine(info, seconds), circuit, threading.Lock())
                 self._databases[info] = database
             return database
 
@@ -138,6 +140,23 @@ class Databases:
                 database.line.close()
         database.circuit.succeeded()
         return tuple(TaskGroup(*row) for row in rows)
+
+
+def _postgres() -> ModuleType:
+    """Return the module that needs the driver, which is an extra. Raises `SourceFailed`."""
+    try:
+        from autoscaler.metrics_sources import postgres  # noqa: PLC0415  # see above
+    except ImportError as error:
+        raise SourceFailed(NO_DRIVER, reached=True) from error
+    return postgres
+
+
+def _conninfo(url: str) -> str:
+    """Return a URL as libpq understands it, empty where it does not."""
+    try:
+        return str(_postgres().conninfo(url))
+    except SourceFailed:
+        return ""
 
 
 def hint(told: Reading[tuple[TaskGroup, ...]], target: TargetSettings) -> Hint:

@@ -87,8 +87,8 @@ def _of_key(table: Table, key: Key) -> st.SearchStrategy[Any]:
 def _of_kind(key: Key) -> st.SearchStrategy[Any]:
     if key.table is not None:
         record = _record(key.table)
-        names = {"unique_by": lambda item: item.name} if key.table.key("name") else {}
-        return st.lists(record, max_size=3, **names).map(tuple) if key.many else record
+        name = (lambda item: item.name) if key.table.key("name") else id
+        return st.lists(record, max_size=3, unique_by=name).map(tuple) if key.many else record
     if key.choices:
         return st.sampled_from(key.choices)
     if key.kind is bool:

@@ -74,6 +74,20 @@ class WebServer:
         self._thread.join()
 
 
+class DrippingServer(WebServer):
+    """Sends a byte of its answer every few milliseconds, and never ends."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda _: (200, {}, b""))
+
+    def _reply(self, handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response_only(200)
+        handler.send_header("Content-Length", "1000000")
+        handler.end_headers()
+        while not self._closed.wait(0.02):
+            handler.wfile.write(b" ")
+
+
 class AirflowPage:
     """What one Airflow's exporter offers: some lines, and the scheduler's heartbeat while it is not None.
 

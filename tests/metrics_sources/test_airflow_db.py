@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 
@@ -222,3 +224,15 @@ def test_sqlalchemys_spellings(kind: str) -> None:
         conninfo(f" {kind}://u:p%40@h:6543/db?sslmode=prefer\n")
         == "postgresql://u:p%40@h:6543/db?sslmode=prefer"
     )
+
+
+def test_without_the_driver_it_is_told_what_to_install() -> None:
+    """The daemon starts all the same: the driver is an extra."""
+    program = (
+        "import sys; sys.modules['psycopg'] = None\n"
+        "from autoscaler.metrics_sources import hints, airflow_db\n"
+        "try: airflow_db.Databases().read('postgresql://h/db', 1, 0)\n"
+        "except airflow_db.SourceFailed as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "reading it needs more: pip install 'celery-autoscaler[airflow]'\n"

@@ -17,7 +17,7 @@ from autoscaler.metrics_sources import airflow_metrics
 from autoscaler.metrics_sources.failure import SourceFailed
 from autoscaler.metrics_sources.prometheus import PrometheusServer
 from tests.metrics_sources.conftest import ALL_QUEUES, WatchedAirflow
-from tests.metrics_sources.servers import Answer, PrometheusProcess, WebServer
+from tests.metrics_sources.servers import Answer, DrippingServer, PrometheusProcess, WebServer
 from tests.waiting import eventually
 
 RUNNING = "airflow_executor_running_tasks"
@@ -248,14 +248,17 @@ def test_what_is_no_answer_has_a_reason(reply: Callable[[str], Answer], detail: 
 
 def test_a_trickle_of_an_answer_ends() -> None:
     """Though each byte comes in time."""
+    with DrippingServer() as web, asking(web.url, 0.3) as server:
+        began = time.monotonic()
+        error = refusal(lambda: server.number("1"))
+        took = time.monotonic() - began
+    assert (str(error), error.reached) == ("did not answer within 0.3 s", False)
+    assert took < 10
 
-    class Endless(bytes):
-        """A body that is said to be longer than it is."""
 
-    with (
-        WebServer(lambda _: (200, {"Content-Length": "100"}, Endless(b"{"))) as web,
-        asking(web.url, 0.3) as server,
-    ):
+def test_an_answer_that_breaks_off_is_none() -> None:
+    """It is shorter than it says."""
+    with WebServer(answer(b"{", **{"Content-Length": "100"})) as web, asking(web.url, 0.3) as server:
         error = refusal(lambda: server.number("1"))
     assert not error.reached
 
