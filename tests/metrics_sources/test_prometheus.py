@@ -258,7 +258,7 @@ def test_a_trickle_of_an_answer_ends() -> None:
 
 def test_an_answer_that_breaks_off_is_none() -> None:
     """It is shorter than it says."""
-    with WebServer(answer(b"{", **{"Content-Length": "100"})) as web, asking(web.url, 0.3) as server:
+    with WebServer(lambda _: (200, {"Content-Length": "100"}, b"{")) as web, asking(web.url, 0.3) as server:
         error = refusal(lambda: server.number("1"))
     assert not error.reached
 
