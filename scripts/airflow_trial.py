@@ -29,6 +29,7 @@ from typing import IO, Any
 import redis
 
 from autoscaler.config.model import AirflowSettings, DatabaseSettings, PrometheusSettings, TargetSettings
+from autoscaler.metrics_sources.airflow_health import COUNTS_NOTHING
 from autoscaler.metrics_sources.hints import Hints
 from autoscaler.metrics_sources.locations import DatabaseLocations
 from autoscaler.sandbox.cluster import SandboxCluster
@@ -339,6 +340,7 @@ def _hints(stage: Stage, postgres: Postgres) -> Hints:
     hints.start()
     hints.watch([target])
     wait(lambda: hints.hints(target.ref)[0].tasks.is_fresh, "the hint of the database", START_SECONDS)
+    wait(lambda: hints.hints(target.ref)[1].tasks.detail == COUNTS_NOTHING, "Airflow's health", START_SECONDS)
     return hints
 
 
@@ -363,7 +365,7 @@ def _run(stage: Stage, token: str, journal: Journal, queue: Any, hints: Hints) -
         ("the first task waits in Redis", lambda: queue.llen(QUEUE) or journal.replicas),
         ("the daemon asks for workers", lambda: journal.replicas),
         ("Airflow's database says so too", lambda: hints.hints(target)[0].tasks.value),
-        ("a worker runs", lambda: journal.ready),
+        ("a worker pod is up", lambda: journal.ready),
         ("the first task runs", lambda: tasks("running") or tasks("success")),
         ("the DAG run has ended", ended),
         ("Airflow's database says that nothing waits", lambda: hints.hints(target)[0].tasks.value == 0),

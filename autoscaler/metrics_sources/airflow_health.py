@@ -23,6 +23,7 @@ from autoscaler.metrics_sources.http import bounded_session, failure
 from autoscaler.metrics_sources.memory import derived
 
 NAME = "airflow health"
+COUNTS_NOTHING = "it counts no tasks"
 OLD_HEARTBEAT_SECONDS = 30.0
 """Airflow's own `scheduler_health_check_threshold`."""
 LATER_VERSION, EARLIER_VERSION = "/api/v2/monitor/health", "/health"
@@ -107,7 +108,7 @@ def hint(told: Reading[Health]) -> Hint:
     health = told.value
     if health is None or not told.is_fresh:
         return Hint(NAME, unknown(told.source, told.detail))
-    return Hint(NAME, derived(told, None, "it counts no tasks"), _explanation(health))
+    return Hint(NAME, derived(told, None, COUNTS_NOTHING), _explanation(health))
 
 
 def _explanation(health: Health) -> str:
