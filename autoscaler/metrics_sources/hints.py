@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import count
 
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.jobstores.base import JobLookupError
@@ -40,8 +41,13 @@ JobName = tuple[str, TargetRef | None]
 
 @dataclass(slots=True)
 class _Job:
-    """A poll that is made every so often. `asked_at` is the monotonic time of its last beginning."""
+    """A poll that is made every so often. `asked_at` is the monotonic time of its last beginning.
 
+    Its `id` is never used again: APScheduler would skip the first run of a job while the last one of
+    its predecessor of that id is still under way.
+    """
+
+    id: str
     poll: Poll
     interval_seconds: float
     target: TargetSettings | None
@@ -62,8 +68,8 @@ class _Job:
 class Hints:
     """Gathers hints in the background. `clock` returns monotonic seconds, `wall` seconds since the epoch.
 
-    `slots` returns the slots per worker of a target, None while they are not known. A context manager:
-    nothing is asked before it is entered.
+    `slots` returns the slots per worker of a target, None while they are not known. Nothing
+    is asked before `start`.
     """
 
     def __init__(
@@ -84,6 +90,7 @@ class Hints:
         self._targets: Mapping[TargetRef, TargetSettings] = {}
         self._prometheus: PrometheusPoll | None = None
         self._lock = threading.Lock()
+        self._numbers = count()
         self._scheduler = _scheduler()
 
     def start(self) -> None:
@@ -172,19 +179,21 @@ class Hints:
         return HealthPoll(target, target.airflow.health_url or "", self._clock, self._wall)
 
     def _begin(self, name: JobName, poll: Poll, seconds: float, target: TargetSettings | None = None) -> None:
-        job = self._jobs[name] = _Job(poll, seconds, target, self._clock(), self._clock)
+        job_id = f"{_text(name)} #{next(self._numbers)}"
+        job = self._jobs[name] = _Job(job_id, poll, seconds, target, self._clock(), self._clock)
         self._scheduler.add_job(
             job.run,
             "interval",
             seconds=seconds,
-            id=_id(name),
+            id=job.id,
+            name=_text(name),
             executor=name[0],
             next_run_time=datetime.now(UTC),
         )
 
     def _end(self, name: JobName) -> None:
         job = self._jobs.pop(name)
-        self._scheduler.remove_job(_id(name))
+        self._scheduler.remove_job(job.id)
         job.poll.close()
 
     def _hang_up(self) -> None:
@@ -199,7 +208,7 @@ class Hints:
             if job is not None and job.is_overdue(now):
                 job.nudged_at = now
                 try:
-                    self._scheduler.modify_job(_id(name), next_run_time=datetime.now(UTC))
+                    self._scheduler.modify_job(job.id, next_run_time=datetime.now(UTC))
                 except JobLookupError:
                     continue
 
@@ -216,7 +225,7 @@ def _scheduler() -> BackgroundScheduler:
     )
 
 
-def _id(name: JobName) -> str:
+def _text(name: JobName) -> str:
     kind, target = name
     return kind if target is None else f"{kind} {target.kind} {target}"
 

@@ -19,6 +19,7 @@ from tests.metrics_sources.servers import (
     PrometheusProcess,
     postgres_binaries,
 )
+from tests.waiting import eventually
 
 AIRFLOWS = 16
 ALL_QUEUES = AirflowSettings(metrics="official", all_queues=True)
@@ -109,7 +110,8 @@ def whole_postgres() -> Iterator[Postgres]:
 
 @pytest.fixture
 def postgres(whole_postgres: Postgres) -> Postgres:
-    """Start with an empty table."""
+    """Start with an empty table, and without the connections of the test before."""
+    eventually(lambda: not whole_postgres.clients(), "nobody is connected any more")
     whole_postgres.make_table()
     return whole_postgres
 

@@ -118,6 +118,17 @@ class AirflowExporters(WebServer):
         )
 
 
+def stop(pid: int) -> None:
+    """Stop a process, and return once it stands still: a thread of it may still answer after the signal."""
+    os.kill(pid, signal.SIGSTOP)
+    threads = Path(f"/proc/{pid}/task")
+
+    def states() -> set[str]:
+        return {path.read_text().rpartition(")")[2].split()[0] for path in threads.glob("*/stat")}
+
+    eventually(lambda: states() == {"T"}, "all threads have stopped")
+
+
 class PrometheusProcess:
     """A real Prometheus that scrapes targets, given as (port, labels), three times a second."""
 
@@ -153,7 +164,7 @@ class PrometheusProcess:
 
     def pause(self) -> None:
         """Let it hang."""
-        os.kill(self._process.pid, signal.SIGSTOP)
+        stop(self._process.pid)
 
     def resume(self) -> None:
         """Let it go on."""
@@ -266,10 +277,6 @@ class Postgres:
                 "SELECT pid FROM pg_stat_activity WHERE application_name = 'celery-autoscaler'"
             )
         ]
-
-    def signal(self, pid: int, number: signal.Signals) -> None:
-        """Send a signal to one of its processes."""
-        os.kill(pid, number)
 
     def close(self) -> None:
         """Stop it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -20,7 +21,7 @@ from autoscaler.metrics_sources.airflow_db import Databases, TaskGroups
 from autoscaler.metrics_sources.failure import SourceFailed
 from autoscaler.metrics_sources.postgres import conninfo
 from tests.brokers.servers import FakeClock, free_port
-from tests.metrics_sources.servers import PgBouncer, Postgres
+from tests.metrics_sources.servers import PgBouncer, Postgres, stop
 from tests.waiting import eventually
 
 SECONDS = 2.0
@@ -151,14 +152,14 @@ def test_a_server_that_hangs_is_cut_off_and_left_alone(
     """It accepts, and says nothing: psycopg alone would wait for ever."""
     databases.read(postgres.url(), 0.2, 0)
     (connection,) = postgres.clients()
-    postgres.signal(connection, signal.SIGSTOP)
+    stop(connection)
     began = time.monotonic()
     try:
         error = refusal(databases, postgres.url(), 0.2)
         took = time.monotonic() - began
         refused = refusal(databases, postgres.url(), 0.2)
     finally:
-        postgres.signal(connection, signal.SIGCONT)
+        os.kill(connection, signal.SIGCONT)
     assert (str(error), error.reached) == ("did not answer within 1.2 s", False)
     assert took < 10
     assert str(refused) == "did not answer within 1.2 s; next try in 1 s"

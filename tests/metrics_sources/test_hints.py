@@ -200,12 +200,24 @@ def test_jobs_come_and_go_with_their_targets(gather: Gather) -> None:
         hints.watch([TARGET, healthy])
         assert hints.hints(TARGET.ref)[0].tasks.value == 4
         eventually(lambda: "status 500" in hints.hints(other.ref)[1].tasks.detail)
-        jobs = {job.id for job in hints._scheduler.get_jobs()}
+        jobs = {job.name for job in hints._scheduler.get_jobs()}
         assert jobs == {"prometheus", "health StatefulSet data/other-worker"}
         hints.watch([])
         assert (hints.hints(TARGET.ref), hints._scheduler.get_jobs()) == ((), [])
         hints.watch([TARGET])
         assert known(hints)[0].tasks.value == 4
+
+
+def test_a_target_that_comes_back_during_a_slow_poll_is_asked_at_once(gather: Gather) -> None:
+    """Its old poll may still wait for an answer: that is another job, and no reason to skip this one."""
+    with FakePrometheus(orders=4) as prometheus:
+        prometheus.hold.set()
+        hints = gather(prometheus.url, TARGET, seconds=0.5)
+        eventually(lambda: prometheus.asked)
+        hints.watch([])
+        prometheus.hold.clear()
+        hints.watch([TARGET])
+        eventually(lambda: hints.hints(TARGET.ref)[0].tasks.value == 4, seconds=10.0)
 
 
 def test_without_a_prometheus_hints_say_so(gather: Gather) -> None:
@@ -221,7 +233,8 @@ def test_a_wall_clock_set_back_does_not_silence_the_hints(gather: Gather, clock:
     with FakePrometheus(orders=4) as prometheus:
         hints = gather(prometheus.url, TARGET)
         known(hints)
-        hints._scheduler.modify_job("prometheus", next_run_time=datetime.now(UTC) + timedelta(days=1))
+        (job,) = hints._scheduler.get_jobs()
+        job.modify(next_run_time=datetime.now(UTC) + timedelta(days=1))
         prometheus.numbers["orders"] = 6
         hints.hints(TARGET.ref)
         assert len(prometheus.asked) == 1
