@@ -57,6 +57,11 @@ named-cluster:
 demo: $(if $(wildcard $(DEV)),$(DEV),.venv/demo.stamp) ## the autoscaler at work on this machine, without a cluster
 	@$(BIN)/autoscaler demo $(DEMO_ARGS)
 
+.PHONY: test-airflow
+test-airflow: $(DEV) ## a real Airflow 3, scaled from zero and back: minutes, and about 3 GB
+	@scripts/servers
+	PYTHONPATH=. $(BIN)/python scripts/airflow_trial.py $(TEST_ARGS)
+
 .PHONY: bench-reaction
 bench-reaction: $(DEV) ## how long from a task to a worker
 	@$(BIN)/python benchmarks/reaction.py $(BENCH_ARGS)

@@ -15,9 +15,13 @@ from autoscaler.brokers.workers import Workforce
 from autoscaler.cluster.broker_urls import ClusterBrokerUrls
 from autoscaler.cluster.client import Api
 from autoscaler.cluster.scale import ApiScaler, DryRunScaler
+from autoscaler.cluster.url_sources import UrlSources
 from autoscaler.cluster.view import ClusterView
 from autoscaler.config.model import Settings
+from autoscaler.core.model import TargetRef
 from autoscaler.daemon import Daemon, Tick
+from autoscaler.metrics_sources.hints import Hints
+from autoscaler.observe import slots_per_worker
 from autoscaler.ports import Scaler
 from autoscaler.reconcile import Reconciler
 from autoscaler.report.fan import Reporters
@@ -56,6 +60,7 @@ class Service:
         self._settings = settings
         self._api = api
         self._clock = clock
+        self._targets = {target.ref: target for target in settings.targets}
         controller = settings.controller
         containers = {target.ref: target.broker.container for target in settings.targets}
         self._view = ClusterView(
@@ -67,6 +72,8 @@ class Service:
         )
         self._brokers = BrokerRegistry(clock=clock)
         self._workforce = Workforce(clock)
+        self._sources = UrlSources(api, self._view)
+        self._hints = Hints(settings.prometheus, self._sources.database, self._slots, clock)
         self._metrics = MetricsReporter(clock, dry_run=controller.dry_run)
         self._daemon = self._compose()
         self._server: ReportServer | None = None
@@ -83,6 +90,7 @@ class Service:
                     target.policy(controller.poll_interval_seconds),
                     cluster=self._view,
                     workforce=self._workforce,
+                    hints=self._hints,
                     scaler=scaler,
                     reporter=reporter,
                     clock=self._clock,
@@ -90,7 +98,7 @@ class Service:
                 )
                 for target in self._settings.targets
             ],
-            urls=ClusterBrokerUrls(self._api, self._view, self._clock),
+            urls=ClusterBrokerUrls(self._sources, self._clock),
             brokers=self._brokers,
             reporter=reporter,
             clock=self._clock,
@@ -114,11 +122,21 @@ class Service:
             {"/healthz": self.unhealthy, "/readyz": self.unready},
         )
         self._view.start()
+        self._hints.start()
+        self._hints.watch(self._settings.targets)
+
+    def _slots(self, ref: TargetRef) -> int | None:
+        """Return the slots per worker of a target, None while it is not to be seen."""
+        workers = self._view.worker_set(ref).value
+        if workers is None:
+            return None
+        return slots_per_worker(self._targets[ref], workers, self._workforce.slots(ref)).value
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._daemon.close()
+        self._hints.close()
         self._workforce.close()
         self._brokers.close()
         self._view.stop()

@@ -15,9 +15,9 @@ import typer
 from autoscaler import __version__
 from autoscaler.app import DemoUnavailable, Service, demonstrate
 from autoscaler.brokers.address import parse as parse_url
-from autoscaler.cluster.broker_urls import from_template, template_secrets
 from autoscaler.cluster.client import ClusterUnknown, connect
 from autoscaler.cluster.rbac import NAME, ServiceAccount, render, rights
+from autoscaler.cluster.url_sources import taken_from_template, template_secrets
 from autoscaler.config.describe import describe, summary
 from autoscaler.config.model import Settings
 from autoscaler.config.problem import ConfigInvalid
@@ -145,8 +145,9 @@ def rbac(
 ) -> None:
     """Print the rights that the configuration calls for, ready for kubectl apply.
 
-    Where a broker's URL comes from the pod template, the cluster is asked which Secret that is. Exit
-    status 1 when one of them could not be found out: the rights printed then lack it.
+    Where the URL of a broker or of Airflow's database comes from the pod template, the cluster is asked
+    which Secret that is. Exit status 1 when one of them could not be found out: the rights printed then
+    lack it.
     """
     settings = _load(config)
     namespace, _, name = account.partition("/")
@@ -155,7 +156,7 @@ def rbac(
     secrets: dict[TargetRef, tuple[str, ...]] = {}
     missing = False
     for target in settings.targets:
-        if not from_template(target.broker):
+        if not taken_from_template(target):
             continue
         reason = "not looked up, --offline"
         try:
@@ -166,7 +167,7 @@ def rbac(
         except (BrokerUnknown, ClusterUnknown) as error:
             reason = str(error)
         missing = True
-        _warn(f"the Secret that holds the broker's URL of {target.ref}: {reason}")
+        _warn(f"the Secrets that the pod template of {target.ref} takes URLs from: {reason}")
     documents = rights(settings, secrets, ServiceAccount(namespace, name))
     if as_json:
         typer.echo(json.dumps({"apiVersion": "v1", "kind": "List", "items": documents}, indent=2))

@@ -9,7 +9,7 @@ from autoscaler.core.account import BrokerAccount
 from autoscaler.core.model import Quality, Reading, WorkerSet, fresh, unknown
 from autoscaler.core.sharing import share_of
 from autoscaler.core.snapshot import Snapshot
-from autoscaler.ports import Workforce
+from autoscaler.ports import Hints, Workforce
 
 ASSUMED_SLOTS = 1
 
@@ -36,6 +36,7 @@ def observe(
     workers: Reading[WorkerSet],
     broker: Reading[BrokerAccount],
     workforce: Workforce,
+    hints: Hints,
 ) -> Snapshot | None:
     """Return what there is to know of a target, None where the cluster does not show it."""
     if workers.value is None:
@@ -46,10 +47,11 @@ def observe(
         now=moment.now,
         workers=workers.value,
         workers_quality=workers.quality,
-        broker=aged(broker, target.stale_after_seconds),
+        broker=dated(aged(broker, target.stale_after_seconds), hints.oldest_queued(target.ref), moment.now),
         slots=slots_per_worker(target, workers.value, workforce.slots(target.ref)),
         crew=tuple(workforce.workers(target.ref, workers.value.pods)),
         strangers=workforce.strangers(target.ref).value or 0,
+        hints=tuple(hints.hints(target.ref)),
     )
 
 
@@ -72,6 +74,22 @@ def aged(reading: Reading[BrokerAccount], stale_after_seconds: float) -> Reading
     if reading.quality is Quality.STALE and reading.age_seconds > stale_after_seconds:
         return unknown(reading.source, f"{reading.detail}, for {reading.age_seconds:.0f} s")
     return reading
+
+
+def dated(
+    reading: Reading[BrokerAccount], oldest_queued: Reading[float], now: float
+) -> Reading[BrokerAccount]:
+    """Return the reading with the longer of two waits of the oldest task: the broker's, or Airflow's own.
+
+    Whoever sees a task late takes it for younger than it is; nobody takes it for older.
+    """
+    account, waited = reading.value, oldest_queued.value
+    if account is None or waited is None or not oldest_queued.is_fresh:
+        return reading
+    sent_at = now - waited - oldest_queued.age_seconds
+    if not any(queue.messages for queue in account.queues) or sent_at >= (account.oldest_at or now):
+        return reading
+    return replace(reading, value=replace(account, oldest_at=sent_at, oldest_source=oldest_queued.source))
 
 
 def slots_per_worker(target: TargetSettings, workers: WorkerSet, reported: Reading[int]) -> Reading[int]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from autoscaler.config.model import BrokerSettings, TargetSettings
-from autoscaler.core.account import BrokerAccount, WorkerAccount
+from autoscaler.core.account import BrokerAccount, Hint, WorkerAccount
 from autoscaler.core.model import (
     Decision,
     Outcome,
@@ -136,6 +136,18 @@ class Workforce(Protocol):
 
     def leave(self, target: TargetSettings, url: str) -> None:
         """Listen no longer: the target has no workers, and nothing waits for any."""
+        ...
+
+
+class Hints(Protocol):
+    """What others than the broker and the workers say of the demand, gathered in the background."""
+
+    def hints(self, target: TargetRef) -> Sequence[Hint]:
+        """Return what is known for a target, from memory."""
+        ...
+
+    def oldest_queued(self, target: TargetRef) -> Reading[float]:
+        """Return for how many seconds the target's oldest queued task has been waiting."""
         ...
 
 

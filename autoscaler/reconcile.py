@@ -14,7 +14,7 @@ from autoscaler.core.model import Decision, Outcome, OutcomeKind, Reading, stale
 from autoscaler.core.policy import Policy
 from autoscaler.core.snapshot import Snapshot
 from autoscaler.observe import Moment, observe
-from autoscaler.ports import Cluster, Reporter, Scaler, Workforce
+from autoscaler.ports import Cluster, Hints, Reporter, Scaler, Workforce
 
 STILL_FRESH_SECONDS = 1.0
 """How long after it a reading still counts as made now."""
@@ -52,6 +52,7 @@ class Reconciler:
         *,
         cluster: Cluster,
         workforce: Workforce,
+        hints: Hints,
         scaler: Scaler,
         reporter: Reporter,
         clock: Callable[[], float],
@@ -61,6 +62,7 @@ class Reconciler:
         self._policy = policy
         self._cluster = cluster
         self._workforce = workforce
+        self._hints = hints
         self._scaler = scaler
         self._reporter = reporter
         self._clock = clock
@@ -83,7 +85,7 @@ class Reconciler:
         ref = self.target.ref
         workers = self._cluster.worker_set(ref)
         moment = Moment(self._clock(), self._wall())
-        snapshot = observe(self.target, moment, workers, broker, self._workforce)
+        snapshot = observe(self.target, moment, workers, broker, self._workforce, self._hints)
         if snapshot is None:
             self._reporter.unseen(ref, workers.detail)
             return None

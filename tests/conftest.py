@@ -7,6 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from hypothesis import settings
+from kombu import pools
+
+settings.register_profile("patient", deadline=None)  # no test fails by the clock
+settings.load_profile("patient")
 
 
 @pytest.fixture(autouse=True)
@@ -15,3 +20,10 @@ def log_to_nobody() -> Iterator[None]:
     yield
     structlog.reset_defaults()
     logging.basicConfig(handlers=[logging.NullHandler()], force=True)
+
+
+@pytest.fixture(autouse=True)
+def no_connections_kept() -> Iterator[None]:
+    """Close what Celery leaves in kombu's pools when an application is closed, which are the process's."""
+    yield
+    pools.reset()

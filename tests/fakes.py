@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from autoscaler.config.model import BrokerSettings, TargetSettings
-from autoscaler.core.account import BrokerAccount, Delivered, QueueMessages, WorkerAccount
+from autoscaler.core.account import BrokerAccount, Delivered, Hint, QueueMessages, WorkerAccount
 from autoscaler.core.model import (
     Decision,
     Outcome,
@@ -109,6 +109,22 @@ class FakeWorkforce:
     def leave(self, target: TargetSettings, url: str) -> None:
         """Note it."""
         self.left.append(target.name)
+
+
+class FakeHints:
+    """Hints as told."""
+
+    def __init__(self) -> None:
+        self.known: tuple[Hint, ...] = ()
+        self.oldest: Reading[float] = unknown("airflow database", "it is not configured")
+
+    def hints(self, target: TargetRef) -> tuple[Hint, ...]:
+        """Return what was put here."""
+        return self.known
+
+    def oldest_queued(self, target: TargetRef) -> Reading[float]:
+        """Return what was put here."""
+        return self.oldest
 
 
 @dataclass

@@ -6,11 +6,12 @@ import pytest
 
 from autoscaler.cluster.scale import DryRunScaler
 from autoscaler.config.model import ScaleDownSettings, TargetSettings
+from autoscaler.core.account import BrokerAccount, Delivered, Hint, QueueMessages
 from autoscaler.core.model import Outcome, OutcomeKind, WorkerPod, WorkerSet, fresh, stale, unknown
-from autoscaler.observe import aged, slots_per_worker
+from autoscaler.observe import aged, dated, slots_per_worker
 from autoscaler.reconcile import Reconciler
 from tests.builders import NOW, depth
-from tests.fakes import Clock, FakeCluster, FakeReporter, FakeWorkforce
+from tests.fakes import Clock, FakeCluster, FakeHints, FakeReporter, FakeWorkforce
 
 
 class Bench:
@@ -19,6 +20,7 @@ class Bench:
     def __init__(self, replicas: int, scaler=None, **keys) -> None:
         self.cluster = FakeCluster(w=replicas)
         self.workforce = FakeWorkforce()
+        self.hints = FakeHints()
         self.reporter = FakeReporter()
         self.clock = Clock()
         target = TargetSettings(namespace="data", name="w", queues=("default",), **keys)
@@ -27,6 +29,7 @@ class Bench:
             target.policy(1.0),
             cluster=self.cluster,
             workforce=self.workforce,
+            hints=self.hints,
             scaler=scaler or self.cluster,
             reporter=self.reporter,
             clock=self.clock,
@@ -198,3 +201,33 @@ def test_an_old_reading_becomes_unknown():
     assert aged(stale(value, "redis", 30.0, "silent"), 30.0).value == value
     old = aged(stale(value, "redis", 31.0, "silent"), 30.0)
     assert (old.value, old.detail) == (None, "silent, for 31 s")
+
+
+def test_hints_are_part_of_what_is_observed():
+    """Airflow knows of nine tasks where the broker has one."""
+    bench = Bench(0)
+    bench.hints.known = (Hint("airflow database", fresh(9, "airflow database")),)
+    bench.tick(depth(1))
+    assert bench.cluster.asked == [("w", 0, 9)]
+
+
+@pytest.mark.parametrize(
+    ("ready", "by_broker", "by_airflow", "age"),
+    [
+        (1, None, fresh(50.0, "airflow database", 5.0), 55.0),
+        (1, 20.0, fresh(50.0, "airflow database"), 50.0),
+        (1, 80.0, fresh(50.0, "airflow database"), 80.0),
+        (1, 20.0, stale(50.0, "airflow database", 1.0, "frozen"), 20.0),
+        (1, 20.0, unknown("airflow database", "gone"), 20.0),
+        (0, None, fresh(50.0, "airflow database"), None),
+    ],
+)
+def test_the_longer_wait_counts(ready, by_broker, by_airflow, age):
+    """Whoever saw the oldest task late takes it for younger; without a waiting task there is none."""
+    queues = (QueueMessages("default", ((0, ready),)),)
+    sent_at = None if by_broker is None else NOW - by_broker
+    told = BrokerAccount(queues, fresh(Delivered(), "redis"), oldest_at=sent_at)
+    account = dated(fresh(told, "redis"), by_airflow, NOW).value
+    assert account is not None
+    assert account.oldest_at == (None if age is None else NOW - age)
+    assert dated(unknown("redis", "gone"), by_airflow, NOW).value is None

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from kombu.transport import pyamqp
 
 
-class _Connection(pyamqp.Connection):  # type: ignore[misc]  # kombu has no types
+class _Connection(pyamqp.Connection):
     """py-amqp's connection, closed when it could not be made."""
 
     def connect(self, callback: Callable[[], object] | None = None) -> object:
@@ -24,7 +24,7 @@ class _Connection(pyamqp.Connection):  # type: ignore[misc]  # kombu has no type
             raise
 
 
-class AmqpTransport(pyamqp.Transport):  # type: ignore[misc]  # kombu has no types
+class AmqpTransport(pyamqp.Transport):
     """kombu's transport over such connections; give it to `kombu.Connection` as `transport`."""
 
     Connection = _Connection

@@ -17,8 +17,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from autoscaler.breaker import Breaker, refusal
 from autoscaler.brokers.address import Address
-from autoscaler.brokers.breaker import Breaker, refusal
 from autoscaler.brokers.heartbeats import MISSED, USUAL_SECONDS, Event, Realm, Roll, realm_of
 from autoscaler.brokers.heartbeats_amqp import open_amqp
 from autoscaler.brokers.heartbeats_redis import StreamLost, open_redis

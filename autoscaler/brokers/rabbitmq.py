@@ -26,9 +26,9 @@ from dataclasses import dataclass
 
 import amqp
 
+from autoscaler.breaker import Breaker, Circuit, refusal
 from autoscaler.brokers.amqp import Answer, Counted, Line, Refused, sayable
 from autoscaler.brokers.background import Background
-from autoscaler.brokers.breaker import Breaker, Circuit, refusal
 from autoscaler.brokers.failures import Failure
 from autoscaler.brokers.names import Names
 from autoscaler.brokers.rabbitmq_account import Statistics, account, asked_for

@@ -23,7 +23,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
 
-from autoscaler.brokers.breaker import Breaker, refusal
+from autoscaler.breaker import Breaker, refusal
 from autoscaler.brokers.failures import failure_of
 from autoscaler.brokers.names import Names
 from autoscaler.brokers.rabbitmq_address import AmqpAddress
@@ -216,8 +216,8 @@ class ManagementFeed:
                 f"{parts.path.rstrip('/')}/api/queues/{vhost}?columns={columns}",
                 headers={"authorization": f"Basic {login}", "connection": "close"},
             )
-            answer = connection.getresponse()
-            return answer.status, b"".join(_parts(answer, self._clock, ends))
+            with connection.getresponse() as answer:  # the connection is the answer's own by now
+                return answer.status, b"".join(_parts(answer, self._clock, ends))
         finally:
             connection.close()
 

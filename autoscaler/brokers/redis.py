@@ -22,10 +22,10 @@ from typing import cast
 
 import redis
 
+from autoscaler.breaker import Breaker, Circuit, refusal
 from autoscaler.brokers.address import RedisAddress
 from autoscaler.brokers.background import Background
 from autoscaler.brokers.beside import Beside
-from autoscaler.brokers.breaker import Breaker, Circuit, refusal
 from autoscaler.brokers.connection import Budget, Line
 from autoscaler.brokers.failures import OF_CLUSTER, Failure, code_of, failure_of, is_of_cluster, refusal_of
 from autoscaler.brokers.looks import Looks

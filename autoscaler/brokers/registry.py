@@ -17,9 +17,9 @@ from types import MappingProxyType
 from typing import Protocol
 from weakref import WeakValueDictionary
 
+from autoscaler.breaker import Circuit
 from autoscaler.brokers.address import Address, RedisAddress, parse
 from autoscaler.brokers.background import Background
-from autoscaler.brokers.breaker import Circuit
 from autoscaler.brokers.names import Names
 from autoscaler.brokers.rabbitmq import RabbitReader
 from autoscaler.brokers.rabbitmq_address import AmqpAddress

@@ -13,8 +13,8 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Protocol
 
+from autoscaler.breaker import Breaker, refusal
 from autoscaler.brokers.address import Address
-from autoscaler.brokers.breaker import Breaker, refusal
 from autoscaler.brokers.names import Names
 from autoscaler.brokers.workers_account import Node
 from autoscaler.brokers.workers_answers import FACTS, HELD, facts, holding

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from autoscaler.cluster.url_sources import taken_from_template
 from autoscaler.config.model import Settings, TargetSettings
 from autoscaler.core.model import TargetRef
 
@@ -41,8 +42,8 @@ def rights(
     """Return the roles that the settings call for, each followed by its binding to the account.
 
     `template_secrets` are the names of the Secrets that the pod template of a target takes its
-    environment from. They count only for a target whose broker's URL comes from there; a target that
-    is missing in it may read no Secret.
+    URLs from. They count only for a target of which a URL comes from there; one that is missing may
+    read no Secret of its template.
     """
     documents: list[Manifest] = []
     if settings.controller.cluster_wide:
@@ -79,15 +80,12 @@ def _scaling(targets: Iterable[TargetSettings], *, dry_run: bool) -> Manifest:
     return _rule("apps", "statefulsets/scale", verbs, {target.name for target in targets})
 
 
-def _secrets(
-    target: TargetSettings, template_secrets: Mapping[TargetRef, Collection[str]]
-) -> Collection[str]:
-    broker = target.broker
-    if broker.secret is not None:
-        return (broker.secret.name,)
-    if broker.url is None and broker.url_env is None and broker.url_file is None:
-        return template_secrets.get(target.ref, ())
-    return ()
+def _secrets(target: TargetSettings, template_secrets: Mapping[TargetRef, Collection[str]]) -> Iterable[str]:
+    for source in (target.broker, target.airflow_database):
+        if source.secret is not None:
+            yield source.secret.name
+    if taken_from_template(target):
+        yield from template_secrets.get(target.ref, ())
 
 
 def _rule(group: str, resource: str, verbs: list[str], names: Collection[str] = ()) -> Manifest:

@@ -17,7 +17,7 @@ from textwrap import wrap
 
 from autoscaler.config.literal import alternatives
 from autoscaler.config.reference import reference
-from autoscaler.config.schema import CONTROLLER, DEFAULTS, TARGET, Key, Table
+from autoscaler.config.schema import CONTROLLER, DEFAULTS, PROMETHEUS, TARGET, Key, Table
 from autoscaler.config.wording import default, limits, meaning, other_names
 
 COLUMNS = 100
@@ -32,8 +32,8 @@ HorizontalPodAutoscaler and of KEDA, are given as "also". An unknown key is an e
 
 _DEFAULTS = """\
 What holds for every target that does not say otherwise: any key of a target except namespace and \
-name. scale_up, scale_down and broker are merged key by key; a list is replaced as a whole. A target \
-that names a source of the broker's URL replaces the source named here.\
+name. Its tables, such as scale_up and broker, are merged key by key; a list is replaced as a whole. A \
+target that names a source of a URL replaces the source named here.\
 """
 
 _AIRFLOW = """\
@@ -50,6 +50,7 @@ def example() -> str:
             *_comment(_HEADER),
             "",
             *_section("controller", CONTROLLER, inspect.getdoc(CONTROLLER.record) or ""),
+            *_section("prometheus", PROMETHEUS, inspect.getdoc(PROMETHEUS.record) or ""),
             *_section("defaults", DEFAULTS, _DEFAULTS),
             *_targets(),
         ]

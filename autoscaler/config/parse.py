@@ -19,7 +19,7 @@ from autoscaler.config.model import Settings
 from autoscaler.config.names import Names
 from autoscaler.config.problem import ConfigInvalid, Fault, Problem, path_text
 from autoscaler.config.rules import FILE_RULES, TARGET_RULES, Draft, has_one_url_source
-from autoscaler.config.schema import CONTROLLER, TARGET, URL_SOURCES, Key, Place, Table
+from autoscaler.config.schema import CONTROLLER, PROMETHEUS, TARGET, URL_SOURCES, Key, Place, Table
 
 __all__ = ["ConfigInvalid", "Problem", "parse"]
 
@@ -47,6 +47,7 @@ def parse(text: str, origin: str = "configuration") -> Settings:
     return Settings(
         controller=_build(CONTROLLER, checked.values.get("controller", {})),
         targets=tuple(_build(TARGET, _merged(target)) for target in targets),
+        prometheus=_build(PROMETHEUS, checked.values.get("prometheus", {})),
     )
 
 
@@ -89,7 +90,7 @@ def _broken_rules(
 
 
 def _problems(faults: Iterable[Fault], names: Names, targets: Sequence[Draft]) -> Iterable[Problem]:
-    """Return faults as problems in the order of the file's parts: controller, defaults, each target."""
+    """Return faults as problems in the order of the file's parts, by name, and of the targets."""
     labels = {target.place: _label(target) for target in targets}
     for fault in sorted(faults, key=_part):
         key = path_text(names.spelling(fault.place))
@@ -110,7 +111,7 @@ def _label(target: Draft) -> str:
 def _merged(target: Draft) -> dict[str, Any]:
     """Return a target's keys with those of [defaults] beneath.
 
-    A source of the broker's URL replaces the one of [defaults], whichever that is.
+    A source of a URL replaces the one of [defaults], whichever that is.
     """
     merged = {**target.defaults, **target.own}
     for key, _ in TARGET.parts():

@@ -8,7 +8,7 @@ from dataclasses import fields
 
 from autoscaler.config.describe import Summary, TargetSummary
 from autoscaler.config.rules import FILE_RULES, TARGET_RULES, has_one_url_source
-from autoscaler.config.schema import CONTROLLER, TARGET, Key, Table
+from autoscaler.config.schema import CONTROLLER, PROMETHEUS, TARGET, Key, Table
 from autoscaler.config.wording import default, kind, limits, meaning, other_names
 
 _INTRODUCTION = """\
@@ -35,7 +35,7 @@ queues = ["default"]
 
 - It is UTF-8 and not larger than 1 MiB, as a ConfigMap is.
 - What a target does not say is taken from `[defaults]`, and what that does not say from the tables
-  below. `scale_up`, `scale_down` and `broker` are merged key by key; a list, such as `queues` or
+  below. Its tables, such as `scale_up` and `broker`, are merged key by key; a list, such as `queues` or
   `policies`, is replaced as a whole.
 - A target that names a source of its broker's URL (`url`, `url_env`, `url_file`, `secret` or
   `url_from`) replaces the source in `[defaults]`, whichever that is. Without any, the URL is the one
@@ -77,6 +77,7 @@ def reference() -> str:
         [
             _INTRODUCTION,
             *_section("`[controller]`", CONTROLLER),
+            *_section("`[prometheus]`", PROMETHEUS),
             *_section("`[[targets]]` and `[defaults]`", TARGET),
             _RULES,
             *(f"- {inspect.getdoc(rule)}" for rule in rules),

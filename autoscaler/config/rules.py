@@ -14,9 +14,16 @@ from itertools import pairwise
 from typing import Any
 
 from autoscaler.config.literal import shown
-from autoscaler.config.model import BrokerSettings, SecretKey, TargetSettings
+from autoscaler.config.model import (
+    AirflowSettings,
+    BrokerSettings,
+    DatabaseSettings,
+    PrometheusSettings,
+    SecretKey,
+    TargetSettings,
+)
 from autoscaler.config.problem import Fault, path_text
-from autoscaler.config.schema import TARGET, UNSET, URL_SOURCES, Place, key_at
+from autoscaler.config.schema import LOCATED, TARGET, UNSET, URL_SOURCES, Place, key_at
 from autoscaler.core.policy import SelectPolicy
 
 LABEL_CHARACTERS = 63
@@ -24,6 +31,7 @@ SUBDOMAIN_CHARACTERS = 253
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _SECRET_KEY = re.compile(r"[-._a-zA-Z0-9]+")
+_HEADER = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+:[ \t]*[ -~]+")
 _VARIABLE = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
 
 
@@ -55,6 +63,16 @@ def _is_variable(text: str) -> bool:
     return _VARIABLE.fullmatch(text) is not None
 
 
+def _is_web(url: str) -> bool:
+    kind, _, rest = url.partition("://")
+    host = rest.partition("/")[0]
+    return kind in {"http", "https"} and bool(host) and "@" not in host
+
+
+def _is_header(line: str) -> bool:
+    return _HEADER.fullmatch(line) is not None
+
+
 def _is_ascending_from_zero(steps: Sequence[int]) -> bool:
     return steps[0] == 0 and all(low < high for low, high in pairwise(steps))
 
@@ -74,6 +92,10 @@ _SECRET_KEY_RULE = ValueRule(
     _is_secret_key,
     f": letters, digits, dashes, dots and underscores, at most {SUBDOMAIN_CHARACTERS}",
 )
+_VARIABLE_RULE = ValueRule("be the name of an environment variable", _is_variable)
+_VARIABLES_RULE = ValueRule("be names of environment variables", lambda names: all(map(_is_variable, names)))
+_PATH_RULE = ValueRule("be a path, not a URL", lambda path: "://" not in path)
+_WEB_RULE = ValueRule("begin with http:// or https:// and name a host, but no user", _is_web)
 
 VALUE_RULES: Mapping[tuple[type, str], ValueRule] = {
     (TargetSettings, "namespace"): _LABEL_RULE,
@@ -82,15 +104,23 @@ VALUE_RULES: Mapping[tuple[type, str], ValueRule] = {
         "name each queue once", lambda queues: len(set(queues)) == len(queues)
     ),
     (TargetSettings, "worker_node"): ValueRule("contain {pod}", lambda node: "{pod}" in node),
-    (BrokerSettings, "url_env"): ValueRule("be the name of an environment variable", _is_variable),
-    (BrokerSettings, "url_file"): ValueRule("be a path, not a URL", lambda path: "://" not in path),
-    (BrokerSettings, "template_env"): ValueRule(
-        "be names of environment variables", lambda names: all(map(_is_variable, names))
-    ),
+    (BrokerSettings, "url_env"): _VARIABLE_RULE,
+    (BrokerSettings, "url_file"): _PATH_RULE,
+    (BrokerSettings, "template_env"): _VARIABLES_RULE,
     (BrokerSettings, "container"): _LABEL_RULE,
     (BrokerSettings, "priority_steps"): ValueRule(
         "start with 0 and ascend, each step once", _is_ascending_from_zero
     ),
+    (DatabaseSettings, "url_env"): _VARIABLE_RULE,
+    (DatabaseSettings, "url_file"): _PATH_RULE,
+    (DatabaseSettings, "template_env"): _VARIABLES_RULE,
+    (AirflowSettings, "health_url"): _WEB_RULE,
+    (PrometheusSettings, "url"): _WEB_RULE,
+    (PrometheusSettings, "headers"): ValueRule(
+        "be headers, each as in Name: value", lambda headers: all(map(_is_header, headers))
+    ),
+    (PrometheusSettings, "bearer_file"): _PATH_RULE,
+    (PrometheusSettings, "ca_file"): _PATH_RULE,
     (SecretKey, "name"): _SUBDOMAIN_RULE,
     (SecretKey, "key"): _SECRET_KEY_RULE,
 }
@@ -179,7 +209,16 @@ def policies_have_effect(target: Draft) -> Iterator[Fault]:
             yield Fault(whence, shown(target.value(*policies)), rule)
 
 
-TARGET_RULES = (has_required_keys, replicas_are_in_order, policies_have_effect)
+def hints_have_names_of_their_own(target: Draft) -> Iterator[Fault]:
+    """Refuse two hints of one name: nobody could tell which of them is spoken of."""
+    if not target.is_sound("hints"):
+        return
+    whence, names = target.whence("hints"), [hint.get("name") for hint in target.value("hints")]
+    for name in sorted({name for name in names if name is not None and names.count(name) > 1}):
+        yield Fault(whence or target.place, shown(name), "is the name of several hints")
+
+
+TARGET_RULES = (has_required_keys, replicas_are_in_order, policies_have_effect, hints_have_names_of_their_own)
 
 
 def targets_are_different(targets: Sequence[Draft]) -> Iterator[Fault]:
@@ -205,11 +244,12 @@ FILE_RULES = (has_targets, targets_are_different)
 
 
 def has_one_url_source(table: Place, given: Mapping[Place, Place]) -> Iterator[Fault]:
-    """Allow a broker one source of the URL at most; none means the pod template."""
-    broker = (*table, "broker")
-    named = [name for name in URL_SOURCES if (*broker, name) in given]
-    if len(named) > 1:
-        yield Fault(broker, "", f"names {' and '.join(named)}: give at most one source of the URL")
+    """Allow one source of a URL at most; for a broker, none means the pod template."""
+    for part in LOCATED:
+        located = (*table, part)
+        named = [name for name in URL_SOURCES if (*located, name) in given]
+        if len(named) > 1:
+            yield Fault(located, "", f"names {' and '.join(named)}: give at most one source of the URL")
 
 
 def _origin(place: Place | None) -> str:

@@ -12,7 +12,7 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from autoscaler.config.model import ControllerSettings, Settings, TargetSettings
+from autoscaler.config.model import ControllerSettings, PrometheusSettings, Settings, TargetSettings
 
 Place = tuple[str | int, ...]
 """Where a value stands in the file, by the keys' own names: ("targets", 2, "broker", "url")."""
@@ -21,7 +21,10 @@ UNSET: Any = ...
 """No value: neither in the file nor by default."""
 
 URL_SOURCES = ("url", "url_env", "url_file", "secret", "url_from")
-"""The keys of a broker that say where its URL comes from; at most one of them is given."""
+"""The keys of a broker or a database that say where its URL comes from; at most one of them is given."""
+
+LOCATED = ("broker", "airflow_database")
+"""The tables of a target that have such keys."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,6 +136,7 @@ def _default(field: Field[Any]) -> Any:  # noqa: ANN401 - of the field's own typ
 
 
 CONTROLLER = table_of(ControllerSettings)
+PROMETHEUS = table_of(PrometheusSettings)
 TARGET = replace(table_of(TargetSettings), whole=False)
 DEFAULTS = replace(TARGET, keys=tuple(key for key in TARGET.keys if key.name not in {"namespace", "name"}))
 FILE = Table(
@@ -140,6 +144,7 @@ FILE = Table(
     (
         Key("controller", dict, "the daemon itself", table=CONTROLLER),
         Key("defaults", dict, "any key of a target except namespace and name", table=DEFAULTS),
+        Key("prometheus", dict, "the Prometheus that hints are read from", table=PROMETHEUS),
         Key("targets", dict, "one for each worker StatefulSet", table=TARGET, many=True),
     ),
 )

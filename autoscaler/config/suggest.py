@@ -51,14 +51,24 @@ def _here(around: Place, path: tuple[str, ...]) -> Suggestion:
 
 
 def _elsewhere(place: Place, found: tuple[tuple[str, str], ...]) -> Suggestion:
-    """Name the outermost tables, of the same part of the file if there are any, else of [defaults]."""
-    outermost = min(header.count(".") for header, _ in found)
-    likely = [(header, name) for header, name in found if header.count(".") == outermost]
-    for root in (place[0], "defaults"):
-        near = [(header, name) for header, name in likely if header.strip("[]").split(".")[0] == root]
-        if near:
-            return Suggestion(f"; did you mean {_either(near)}?")
-    return Suggestion(f"; did you mean {_either(likely)}?")
+    """Name the outermost tables, rather of the same part of the file or of [defaults] than of another."""
+    parts = [(header, name) for header, name in found if _is_part(header)]
+    for likely in (parts, _outermost(found)):
+        for root in (place[0], "defaults"):
+            near = [(header, name) for header, name in likely if header.strip("[]").split(".")[0] == root]
+            if near:
+                return Suggestion(f"; did you mean {_either(_outermost(near))}?")
+    return Suggestion(f"; did you mean {_either(_outermost(found))}?")
+
+
+def _is_part(header: str) -> bool:
+    """Whether a table is one of the file's or directly within one, and no item of a list within."""
+    return header.count(".") == 0 or (header.count(".") == 1 and not header.startswith("[["))
+
+
+def _outermost(found: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    depth = min(header.count(".") for header, _ in found)
+    return [(header, name) for header, name in found if header.count(".") == depth]
 
 
 def _either(found: Sequence[tuple[str, str]]) -> str:

@@ -28,8 +28,9 @@ class Demand:
     `ready` ones wait and are due, `held` ones are with workers, `soon` ones will be due before a new
     worker could start. `orphaned` ones were left behind by workers that are gone: they want no slot,
     but after the visibility timeout a worker to give them back (`rescue`). `later` ones are not due for
-    a while, the next of them at `next_due`. `hinted` is what a hint knows of beyond all that; where
-    there is nothing else it counts for nothing, since workers cannot run what their broker does not have.
+    a while, the next of them at `next_due`. `hinted` is what the hint `hinted_by` knows of beyond all
+    that; where there is nothing else it counts for nothing, since workers cannot run what their broker
+    does not have.
     """
 
     ready: int
@@ -40,6 +41,7 @@ class Demand:
     later: int
     next_due: float | None
     hinted: int
+    hinted_by: str
     slots_per_worker: int
 
     @property
@@ -78,7 +80,10 @@ def measure(snapshot: Snapshot, policy: Policy) -> Demand | None:
     soon = bisect_right(eta, horizon)
     spare = max(0, snapshot.workers.replicas * slots - ready - soon - crew_busy) if left.shared else None
     held = max(crew_busy, left.living) if spare is None else _within(crew_busy, left.living, spare)
-    hinted = max((hint.tasks.value or 0 for hint in snapshot.hints if hint.tasks.is_fresh), default=0)
+    hinted, hinted_by = max(
+        ((hint.tasks.value or 0, hint.name) for hint in snapshot.hints if hint.tasks.is_fresh),
+        default=(0, ""),
+    )
     known = ready + soon + held
     return Demand(
         ready=ready,
@@ -89,6 +94,7 @@ def measure(snapshot: Snapshot, policy: Policy) -> Demand | None:
         later=len(eta) - soon,
         next_due=eta[soon] if soon < len(eta) else None,
         hinted=max(0, hinted - known) if known else 0,
+        hinted_by=hinted_by,
         slots_per_worker=slots,
     )
 
@@ -158,7 +164,7 @@ def _sum_of(snapshot: Snapshot, demand: Demand) -> str:
     if demand.soon:
         terms.append(f"{demand.soon} due soon")
     if demand.hinted:
-        terms.append(f"{demand.hinted} more by a hint")
+        terms.append(f'{demand.hinted} more by the hint "{demand.hinted_by}"')
     age = "" if snapshot.broker.is_fresh else f", read {snapshot.broker.age_seconds:.0f} s ago"
     aside = []
     if demand.later and demand.next_due is not None:
@@ -171,6 +177,7 @@ def _sum_of(snapshot: Snapshot, demand: Demand) -> str:
             f"{len(unheard)} of the workers never heard: what they have acknowledged early is not known, "
             "and relies on the grace period"
         )
+    aside += [f"{hint.name}: {hint.explanation}" for hint in snapshot.hints if hint.explanation]
     beside = f" ({', '.join(aside)})" if aside else ""
     slots = "1 slot" if demand.slots == 1 else f"{demand.slots} slots"
     return (

@@ -177,6 +177,17 @@ def _fields(snapshot: Snapshot, decision: Decision, outcome: Outcome) -> dict[st
             "broker_source": snapshot.broker.source,
             "broker_quality": snapshot.broker.quality.value,
             "broker_age_seconds": round(snapshot.broker.age_seconds, 3),
+            "hints": [
+                {
+                    "name": hint.name,
+                    "tasks": hint.tasks.value,
+                    "quality": hint.tasks.quality.value,
+                    "age_seconds": round(hint.tasks.age_seconds, 3),
+                    "detail": hint.tasks.detail,
+                    "explanation": hint.explanation,
+                }
+                for hint in snapshot.hints
+            ],
             "slots_per_worker": snapshot.slots.value,
             "slots_source": snapshot.slots.source,
             "workers_ready": snapshot.workers.ready,

@@ -156,8 +156,8 @@ class RabbitServer:
                 body=None if body is None else json.dumps(body),
                 headers={"authorization": f"Basic {login}", "content-type": "application/json"},
             )
-            answer = connection.getresponse()
-            text = answer.read().decode()
+            with connection.getresponse() as answer:
+                text = answer.read().decode()
         except (OSError, HTTPException) as error:
             raise RabbitUnavailable(f"{method} {path}: {error}") from error
         finally:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from autoscaler.brokers.breaker import Breaker, Circuit, State
+from autoscaler.breaker import Breaker, Circuit, State
 
 
 def test_pauses_double_up_to_half_a_minute() -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from autoscaler.cluster.broker_urls import REFRESH_SECONDS, ClusterBrokerUrls, template_secrets
+from autoscaler.cluster.broker_urls import REFRESH_SECONDS, ClusterBrokerUrls
 from autoscaler.cluster.client import Api
+from autoscaler.cluster.url_sources import UrlSources, template_secrets
 from autoscaler.cluster.view import ClusterView
-from autoscaler.config.model import BrokerSettings, SecretKey, TargetSettings
+from autoscaler.config.model import BrokerSettings, DatabaseSettings, SecretKey, TargetSettings
 from autoscaler.ports import BrokerUnknown
 from autoscaler.sandbox.api.server import ApiServer
 from tests.cluster.test_scale import uid_of
@@ -26,7 +28,7 @@ class Bench:
 
     def __init__(self, api: Api, kube: Kube, view: ClusterView, broker: BrokerSettings) -> None:
         self.clock = Clock()
-        self.urls = ClusterBrokerUrls(api, view, self.clock)
+        self.urls = ClusterBrokerUrls(UrlSources(api, view), self.clock)
         self.target = TargetSettings(namespace=kube.namespace, name="w", queues=("q",), broker=broker)
 
     def look(self) -> str:
@@ -180,3 +182,32 @@ def test_a_secret_that_is_no_text(api: Api, kube: Kube, view: ClusterView):
     kube.call("POST", path, {"metadata": {"name": "broker"}, "data": {"url": "/w=="}})
     bench = Bench(api, kube, view, BrokerSettings(secret=SecretKey("broker", "url")))
     assert "holds something that is no text" in bench.refusal()
+
+
+@pytest.mark.cluster
+def test_the_database_of_airflow_has_a_url_of_its_own(api: Api, kube: Kube, view: ClusterView):
+    """From the pod template beside the broker's, or from wherever else it is said."""
+    kube.make_secret("metadata", connection="postgresql://u:s3cret@db/airflow\n")
+    kube.make_set(
+        change=with_env(
+            from_secret("AIRFLOW__CELERY__BROKER_URL", "broker", "url"),
+            from_secret("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "metadata", "connection"),
+        )
+    )
+    uid_of(view, kube)
+    sources = UrlSources(api, view)
+    target = Bench(api, kube, view, BrokerSettings()).target
+    assert template_secrets(api, target) == ("broker",)
+    for database in (
+        DatabaseSettings(url_from="pod-template"),
+        DatabaseSettings(secret=SecretKey("metadata", "connection")),
+        DatabaseSettings(url="postgresql://u:s3cret@db/airflow"),
+    ):
+        described = replace(target, airflow_database=database)
+        assert sources.database(described) == "postgresql://u:s3cret@db/airflow"
+    described = replace(target, airflow_database=DatabaseSettings(url_from="pod-template"))
+    assert template_secrets(api, described) == ("broker", "metadata")
+    elsewhere = replace(described, broker=BrokerSettings(url="redis://r"))
+    assert template_secrets(api, elsewhere) == ("metadata",)
+    with pytest.raises(BrokerUnknown, match="has not been seen yet"):
+        sources.database(replace(described, name="missing"))

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from autoscaler.config.schema import FILE, Table
 
+LISTS = ("policies", "hints")
+
 
 def addresses(table: Table = FILE, path: str = "") -> Iterator[str]:
     """Yield every key of the file with its path, and for each table one that it does not have."""
@@ -22,6 +24,6 @@ def document(path: str, value: str) -> str:
     inline = f"{{ {last} = {value} }}" if tables else value
     while len(tables) > 1:
         name = tables.pop()
-        inline = f"{{ {name} = {f'[{inline}]' if name == 'policies' else inline} }}"
+        inline = f"{{ {name} = {f'[{inline}]' if name in LISTS else inline} }}"
     root = tables[0] if tables else last
     return f"{root} = {f'[{inline}]' if tables and root == 'targets' else inline}"

@@ -9,11 +9,21 @@ from typing import Any
 from hypothesis import strategies as st
 
 from autoscaler.config.literal import literal
-from autoscaler.config.model import BrokerSettings, SecretKey, Settings, TargetSettings
-from autoscaler.config.schema import CONTROLLER, TARGET, URL_SOURCES, Key, Table
+from autoscaler.config.model import (
+    AirflowSettings,
+    BrokerSettings,
+    DatabaseSettings,
+    PrometheusSettings,
+    SecretKey,
+    Settings,
+    TargetSettings,
+)
+from autoscaler.config.schema import CONTROLLER, PROMETHEUS, TARGET, URL_SOURCES, Key, Table
 
 LABELS = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,20}[a-z0-9])?", fullmatch=True)
 VARIABLES = st.from_regex(r"[-._a-zA-Z][-._a-zA-Z0-9]{0,20}", fullmatch=True)
+PATHS = st.text(min_size=1).map("/".__add__).filter(lambda path: "://" not in path)
+WEB = st.from_regex(r"https?://[a-z]{1,9}(:[0-9]{1,4})?(/[a-z]{0,9})?", fullmatch=True)
 MOST_REPLICAS = 10_000
 
 RULED: Mapping[tuple[type, str], st.SearchStrategy[Any]] = {
@@ -22,7 +32,15 @@ RULED: Mapping[tuple[type, str], st.SearchStrategy[Any]] = {
     (TargetSettings, "queues"): st.lists(st.text(min_size=1), min_size=1, max_size=4, unique=True).map(tuple),
     (TargetSettings, "worker_node"): st.text().map("celery@{pod}".__add__),
     (BrokerSettings, "url_env"): VARIABLES,
-    (BrokerSettings, "url_file"): st.text(min_size=1).map("/".__add__).filter(lambda path: "://" not in path),
+    (BrokerSettings, "url_file"): PATHS,
+    (DatabaseSettings, "url_env"): VARIABLES,
+    (DatabaseSettings, "url_file"): PATHS,
+    (DatabaseSettings, "template_env"): st.lists(VARIABLES, min_size=1, max_size=3).map(tuple),
+    (AirflowSettings, "health_url"): WEB,
+    (PrometheusSettings, "url"): WEB,
+    (PrometheusSettings, "headers"): st.lists(VARIABLES.map("{}: x".format), max_size=2).map(tuple),
+    (PrometheusSettings, "bearer_file"): PATHS,
+    (PrometheusSettings, "ca_file"): PATHS,
     (BrokerSettings, "template_env"): st.lists(VARIABLES, min_size=1, max_size=3).map(tuple),
     (BrokerSettings, "container"): LABELS,
     (BrokerSettings, "priority_steps"): st.sets(st.integers(1, 255), max_size=5).map(
@@ -39,12 +57,18 @@ def any_settings() -> st.SearchStrategy[Settings]:
     targets = st.lists(
         _record(TARGET).map(_coherent), min_size=1, max_size=4, unique_by=lambda target: target.ref
     )
-    return st.builds(Settings, controller=_record(CONTROLLER), targets=targets.map(tuple))
+    return st.builds(
+        Settings,
+        controller=_record(CONTROLLER),
+        targets=targets.map(tuple),
+        prometheus=_record(PROMETHEUS),
+    )
 
 
 def toml_of(drawn: Settings, spell: Callable[[Key], str] = lambda key: key.name) -> str:
     """Return settings as TOML with every key written out under the name that `spell` gives it."""
     lines = [*_lines("controller", "[controller]", CONTROLLER, drawn.controller, spell)]
+    lines += _lines("prometheus", "[prometheus]", PROMETHEUS, drawn.prometheus, spell)
     for target in drawn.targets:
         lines += _lines("targets", "[[targets]]", TARGET, target, spell)
     return "\n".join(lines)
@@ -63,11 +87,14 @@ def _of_key(table: Table, key: Key) -> st.SearchStrategy[Any]:
 def _of_kind(key: Key) -> st.SearchStrategy[Any]:
     if key.table is not None:
         record = _record(key.table)
-        return st.lists(record, max_size=3).map(tuple) if key.many else record
+        name = (lambda item: item.name) if key.table.key("name") else id
+        return st.lists(record, max_size=3, unique_by=name).map(tuple) if key.many else record
     if key.choices:
         return st.sampled_from(key.choices)
     if key.kind is bool:
         return st.booleans()
+    if key.kind is str and key.many:
+        return st.lists(st.text(min_size=1), min_size=int(key.at_least or 0), max_size=3).map(tuple)
     if key.kind is str:
         return st.text(min_size=int(key.at_least or 0))
     least = 0 if key.at_least is None else key.at_least
@@ -78,16 +105,20 @@ def _of_kind(key: Key) -> st.SearchStrategy[Any]:
 def _coherent(target: TargetSettings) -> TargetSettings:
     """Return a target with what the rules between keys do not allow taken out."""
     least, most = sorted((target.min_replicas, target.max_replicas))
-    given = [name for name in URL_SOURCES if getattr(target.broker, name) is not None]
-    unwanted: dict[str, Any] = dict.fromkeys(given[1:])
     return replace(
         target,
         min_replicas=least,
         max_replicas=most,
         scale_up=_effective(target.scale_up),
         scale_down=_effective(target.scale_down),
-        broker=replace(target.broker, **unwanted),
+        broker=_located_once(target.broker),
+        airflow_database=_located_once(target.airflow_database),
     )
+
+
+def _located_once(located: Any) -> Any:
+    given = [name for name in URL_SOURCES if getattr(located, name) is not None]
+    return replace(located, **dict.fromkeys(given[1:]))
 
 
 def _effective(direction: Any) -> Any:
@@ -113,5 +144,6 @@ def _lines(path: str, header: str, table: Table, record: Any, spell: Callable[[K
 def _inline(table: Table, value: Any, spell: Callable[[Key], str]) -> str:
     if isinstance(value, tuple):
         return f"[{', '.join(_inline(table, item, spell) for item in value)}]"
-    keys = (f"{spell(key)} = {literal(getattr(value, key.name))}" for key in table.keys)
+    given = [key for key in table.keys if getattr(value, key.name) is not None]
+    keys = (f"{spell(key)} = {literal(getattr(value, key.name))}" for key in given)
     return f"{{ {', '.join(keys)} }}"

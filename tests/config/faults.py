@@ -111,7 +111,7 @@ FAULTS: dict[str, tuple[str, str, str, str]] = {
     "a target's key at the top": ("max_replicas = 3\n" + TARGET, "max_replicas", "", "unknown key; did you mean max_replicas in [defaults]?"),
     "a target's key in the controller": ("[controller]\nmin_replicas = 3\n" + TARGET, "controller.min_replicas", "", "unknown key; did you mean min_replicas in [defaults]?"),
     "a target's key in its broker": (TARGET + "broker.max_replicas = 3", "targets[0].broker.max_replicas", "", "unknown key; did you mean max_replicas in [[targets]]?"),
-    "the broker's key on its target": (TARGET + 'url = "redis://h"', "targets[0].url", "", "unknown key; did you mean url in [targets.broker]?"),
+    "the broker's key on its target": (TARGET + 'url = "redis://h"', "targets[0].url", "", "unknown key; did you mean url in [targets.broker] or url in [targets.airflow_database]?"),
     "a name in the defaults": ('[defaults]\nname = "a"\n' + TARGET, "defaults.name", "", "unknown key; did you mean name in [[targets]]?"),
     "a window on a target": (
         TARGET + "stabilization_window_seconds = 3", "targets[0].stabilization_window_seconds", "",
@@ -159,6 +159,19 @@ FAULTS: dict[str, tuple[str, str, str, str]] = {
     "policies of a direction that the defaults disable": (
         '[defaults]\nscale_up.select_policy = "Disabled"\n' + TARGET + f"scale_up.{POLICY}", "targets[0].scale_up.policies", "[{…}]", 'have no effect while select_policy is "Disabled"',
     ),
+    "two sources of the database's URL": (
+        TARGET + 'airflow_database.url_env = "A"\nairflow_database.url_from = "pod-template"', "targets[0].airflow_database", "", "names url_env and url_from: give at most one source of the URL",
+    ),
+    "two hints of one name": (
+        TARGET + 'hints = [{ name = "a", query = "b" }, { name = "a", query = "c" }]', "targets[0].hints", '"a"', "is the name of several hints",
+    ),
+    "a hint that means something else": (
+        TARGET + 'hints = [{ name = "a", query = "b", means = "pods" }]', "targets[0].hints[0].means", '"pods"', 'must be "tasks", "workers" or "veto"',
+    ),
+    "a Prometheus without http": (
+        '[prometheus]\nurl = "prometheus:9090"\n' + TARGET, "prometheus.url", '"prometheus:9090"', "must begin with http:// or https:// and name a host, but no user",
+    ),
+    "a header without a name": ('[prometheus]\nheaders = ["x"]\n' + TARGET, "prometheus.headers", "", "must be headers, each as in Name: value"),
     "the same target twice": (TARGET * 2, "targets[1].name", '"worker"', "is the same target as targets[0]"),
     # not even TOML
     "no value": ("a = 1\nb =\n", "config.toml", "", "is not TOML: Invalid value (at line 2, column 4)"),

@@ -212,8 +212,17 @@ def test_a_hint_raises_the_demand():
     demand = demand_of(snapshot(0, depth(5), hints=(hint(12), hint(7))))
     assert (demand.hinted, demand.slots) == (7, 12)
     decision = decide(snapshot(0, depth(5), hints=(hint(12),)), policy(), History.seeded(0.0, 0))
-    assert decision.steps[0].message.startswith("5 ready + 0 with workers + 7 more by a hint = 12 slots")
+    assert decision.steps[0].message.startswith(
+        '5 ready + 0 with workers + 7 more by the hint "queued tasks" = 12 slots'
+    )
     assert demand_of(snapshot(0, depth(5), hints=(hint(3),))).slots == 5
+
+
+def test_a_hint_explains_whatever_its_age():
+    """Why more workers would be useless, or why its number is not believed."""
+    full = Hint("airflow metrics", unknown("prometheus", "frozen"), "9 tasks starve for pool etl")
+    decision = decide(snapshot(1, depth(2), hints=(full,)), policy(), History.seeded(0.0, 1))
+    assert "2 slots wanted (airflow metrics: 9 tasks starve for pool etl);" in decision.steps[0].message
 
 
 def test_a_hint_alone_calls_nobody_up_but_keeps_one():

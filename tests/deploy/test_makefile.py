@@ -17,6 +17,7 @@ TARGETS = {
     "layers",
     "unit",
     "test-cluster",
+    "test-airflow",
     "demo",
     "bench-reaction",
     "clean",

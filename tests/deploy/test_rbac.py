@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoscaler.cluster.rbac import HEADER, Manifest, ServiceAccount, render, rights
-from autoscaler.config.model import BrokerSettings, ControllerSettings, SecretKey, Settings, TargetSettings
+from autoscaler.config.model import (
+    BrokerSettings,
+    ControllerSettings,
+    DatabaseSettings,
+    SecretKey,
+    Settings,
+    TargetSettings,
+)
 from autoscaler.core.model import TargetRef
 from tests.deploy.grants import ALLOWED, BY_NAME, READING, Grant, grants
 
@@ -175,3 +182,17 @@ def test_nothing_is_ever_granted_beyond_the_list(
         if grant.resource in BY_NAME:
             assert grant.names
             assert grant.namespace in {target.namespace for target in configured}
+
+
+def test_the_secret_of_airflows_database_may_be_read() -> None:
+    """Beside the broker's, both named outright or by the pod template."""
+    named = replace(
+        target("data", "w", secret=SecretKey("broker", "url")),
+        airflow_database=DatabaseSettings(secret=SecretKey("metadata", "connection")),
+    )
+    (secrets,) = (grant for grant in given_rights(settings(named)) if grant.resource == "secrets")
+    assert secrets.names == ("broker", "metadata")
+    taken = replace(named, airflow_database=DatabaseSettings(url_from="pod-template"))
+    found = given_rights(settings(taken), {taken.ref: ("airflow-metadata",)})
+    (secrets,) = (grant for grant in found if grant.resource == "secrets")
+    assert secrets.names == ("airflow-metadata", "broker")

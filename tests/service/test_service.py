@@ -7,6 +7,7 @@ import urllib.request
 import pytest
 
 from autoscaler.sandbox.api.faults import Matching
+from tests.metrics_sources.servers import Postgres, postgres_binaries
 from tests.service.conftest import Bench
 from tests.waiting import eventually
 
@@ -26,6 +27,26 @@ def test_up_in_one_patch_and_back_to_zero(bench: Bench):
     bench.drain()
     eventually(lambda: bench.kube.replicas() == 0)
     assert len(bench.patches()) == 2
+
+
+def test_airflows_database_raises_the_demand_and_holds_the_last_worker(bench: Bench):
+    """Five queued by the database and one in Redis: five workers; none in Redis: one, till it agrees."""
+    binaries = postgres_binaries()
+    if binaries is None:
+        pytest.skip("PostgreSQL's server is not installed")
+    postgres = Postgres(binaries)
+    bench.stack.callback(postgres.close)
+    postgres.add("queued", "default", tasks=5)
+    database = f'airflow = {{ interval_seconds = 1.0 }}\nairflow_database = {{ url = "{postgres.url()}" }}\n'
+    bench.start(bench.config(target=database))
+    bench.push(1)
+    eventually(lambda: bench.kube.replicas() == 5)
+    bench.drain()
+    eventually(lambda: bench.kube.replicas() == 1)
+    bench.ticks(10)
+    assert bench.kube.replicas() == 1
+    postgres.execute("DELETE FROM task_instance")
+    eventually(lambda: bench.kube.replicas() == 0)
 
 
 def test_unacknowledged_tasks_hold_the_fleet(bench: Bench):
