@@ -50,6 +50,7 @@ def observe(
         broker=dated(aged(broker, target.stale_after_seconds), hints.oldest_queued(target.ref), moment.now),
         slots=slots_per_worker(target, workers.value, workforce.slots(target.ref)),
         crew=tuple(workforce.workers(target.ref, workers.value.pods)),
+        crew_detail=workforce.detail(target.ref),
         strangers=workforce.strangers(target.ref).value or 0,
         hints=tuple(hints.hints(target.ref)),
     )

@@ -127,6 +127,10 @@ class Workforce(Protocol):
         """Return how many workers that are none of the target's consume its queues."""
         ...
 
+    def detail(self, target: TargetRef) -> str:
+        """Return what is not known of a target's workers, and why; empty when nothing is missing."""
+        ...
+
     def attend(self, target: TargetSettings, url: str, workers: WorkerSet, *, urgent: bool) -> None:
         """Listen to a target's workers and ask them when it is due: called at every tick.
 

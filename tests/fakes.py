@@ -89,6 +89,7 @@ class FakeWorkforce:
         self.accounts: dict[str, WorkerAccount] = {}
         self.attended: list[tuple[str, str, bool]] = []
         self.left: list[str] = []
+        self.trouble = ""
 
     def slots(self, target: TargetRef) -> Reading[int]:
         """Return what was put here."""
@@ -97,6 +98,10 @@ class FakeWorkforce:
     def workers(self, target: TargetRef, pods: Sequence[WorkerPod]) -> list[tuple[str, WorkerAccount]]:
         """Return what was put here."""
         return [(pod.name, self.accounts[pod.name]) for pod in pods if pod.name in self.accounts]
+
+    def detail(self, target: TargetRef) -> str:
+        """Return what was put here."""
+        return self.trouble
 
     def strangers(self, target: TargetRef) -> Reading[int]:
         """Return none."""

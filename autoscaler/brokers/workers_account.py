@@ -41,6 +41,7 @@ class Said:
 class Node:
     """What one worker was asked and answered. Times are monotonic seconds.
 
+    `moving` says that its last answer was another one than that before, so that the next is due soon.
     `silent` counts the questions without an answer since the last one that had one, `interval_seconds`
     is the time after which the next answer is due, `wanted_at` when a target last spoke of it.
     """
@@ -52,6 +53,7 @@ class Node:
     asked_at: float | None = None
     silent: int = 0
     interval_seconds: float = BUSY_SECONDS
+    moving: bool = False
     queued: bool = False
     wanted_at: float = NEVER
 
@@ -70,7 +72,7 @@ class Node:
             return False
         if turned(heard, self.asked_at) and not (heard and heard.offline):
             return True
-        return since >= (self._pause() if self.silent else self.interval_seconds)
+        return since >= (self._pause() if self.silent else self._interval(heard))
 
     def wants_facts(self, now: float, heard: Heard | None) -> bool:
         """Return whether to ask for what seldom changes, too."""
@@ -83,6 +85,7 @@ class Node:
         if holding is None:
             self.silent += 1
         else:
+            self.moving = self.said is None or self.said.holding != holding
             self.said, self.silent = Said(holding, at), 0
 
     def account(self, now: float, heard: Heard | None) -> WorkerAccount | None:
@@ -122,6 +125,12 @@ class Node:
             quality=Quality.FRESH if good else Quality.STALE,
             source=source,
         )
+
+    def _interval(self, heard: Heard | None) -> float:
+        """Return the time until the next question: short while it matters and what it holds changes."""
+        leaves = heard is not None and heard.offline
+        hurry = self.moving and not leaves and self.interval_seconds < BUSY_SECONDS
+        return SHORTEST_SECONDS if hurry else self.interval_seconds
 
     def _pause(self) -> float:
         """Return the time until the next question after questions without an answer.

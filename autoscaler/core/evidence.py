@@ -35,7 +35,8 @@ def missing_evidence(snapshot: Snapshot, policy: Policy) -> tuple[str, ...]:
         ]
         if silent:
             more = f" and {len(silent) - NAMED} more" if len(silent) > NAMED else ""
-            missing.append(f"no word of being idle from {', '.join(silent[:NAMED])}{more}")
+            why = f" ({snapshot.crew_detail})" if snapshot.crew_detail else ""
+            missing.append(f"no word of being idle from {', '.join(silent[:NAMED])}{more}{why}")
     return tuple(missing)
 
 

@@ -14,8 +14,8 @@ class Snapshot:
 
     `at` is monotonic seconds, `now` the same moment in seconds since the epoch, in which messages tell
     their times. `slots` is the number of tasks that one worker runs at a time. `crew` is what the
-    target's own workers say, by pod name; `strangers` are workers heard of that consume its queues and are
-    none of its pods.
+    target's own workers say, by pod name, `crew_detail` why they cannot be heard or asked; `strangers`
+    are workers heard of that consume its queues and are none of its pods.
     """
 
     target: TargetRef
@@ -26,5 +26,6 @@ class Snapshot:
     broker: Reading[BrokerAccount]
     slots: Reading[int]
     crew: tuple[tuple[str, WorkerAccount], ...] = ()
+    crew_detail: str = ""
     strangers: int = 0
     hints: tuple[Hint, ...] = ()

@@ -190,6 +190,7 @@ def _fields(snapshot: Snapshot, decision: Decision, outcome: Outcome) -> dict[st
             ],
             "slots_per_worker": snapshot.slots.value,
             "slots_source": snapshot.slots.source,
+            "workers_detail": snapshot.crew_detail,
             "workers_ready": snapshot.workers.ready,
             "workers_terminating": snapshot.workers.terminating,
             "cluster_quality": snapshot.workers_quality.value,

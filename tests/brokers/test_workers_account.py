@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -101,6 +102,14 @@ def asked(at: float = 100.0, holding: Holding = IDLE, interval: float = 5.0) -> 
     """Return a worker that was asked and answered."""
     node = Node("celery@w-0", asked_at=at, interval_seconds=interval)
     node.take(at, holding, Facts(4, ("q",)))
+    return node
+
+
+def asked_again(holding: Holding) -> Node:
+    """Return a worker that answered another time after it had said that one task runs."""
+    node = asked(95.0, replace(holding, active=1, reserved=0))
+    node.asked_at = 100.0
+    node.take(100.0, holding, None)
     return node
 
 
@@ -219,9 +228,14 @@ def test_silence_is_asked_about_sooner_and_then_less_and_less() -> None:
 
 
 def test_when_a_worker_is_due() -> None:
-    """At once when new or turned, else after its interval, and never twice within two seconds."""
+    """At once when new or turned, soon while its answers change, else after its interval."""
     assert Node("new").due(0.0, None)
-    assert [asked().due(now, None) for now in (101.0, 104.9, 105.0)] == [False, False, True]
+    assert [asked().due(now, None) for now in (101.0, 101.9, 102.0)] == [False, False, True]
+    assert [asked_again(Holding(1, 0, ())).due(now, None) for now in (104.9, 105.0)] == [False, True]
+    assert [asked_again(Holding(1, 3, ())).due(now, None) for now in (101.9, 102.0)] == [False, True]
+    calm = asked_again(Holding(1, 3, ()))
+    calm.interval_seconds = 60.0
+    assert not calm.due(159.0, None)
     assert not asked().due(101.9, heard(101.0, 0, "worker-online"))
     assert asked().due(102.0, heard(101.0, 0, "worker-online"))
     assert not asked().due(102.0, heard(101.0, 0, "worker-offline"))

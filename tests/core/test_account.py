@@ -54,9 +54,12 @@ def test_a_worker_that_fell_silent_is_not_idle():
     old = worker("worker-1", quality=Quality.STALE)
     half = ("worker-1", replace(worker("worker-1")[1], reserved=None))
     for crew in ((worker("worker-0"), old), (worker("worker-0"), half)):
-        decision = quietly(snapshot(2, crew=crew))
+        seen = snapshot(2, crew=crew)
+        decision = quietly(seen)
         assert (decision.replicas, reasons(decision)[-1]) == (2, "NotProvenIdle")
         assert "no word of being idle from worker-1" in decision.steps[-1].message
+        explained = quietly(replace(seen, crew_detail="redis h hangs"))
+        assert "from worker-1 (redis h hangs)" in explained.steps[-1].message
 
 
 def test_many_silent_workers_are_named_in_short():
@@ -68,9 +71,13 @@ def test_many_silent_workers_are_named_in_short():
 
 def test_workers_that_were_never_heard_leave_it_to_the_broker_and_it_is_said():
     """Nothing can be expected of them: the broker's word counts, and what that costs is stated."""
-    decision = quietly(snapshot(2, crew=()))
+    seen = snapshot(2, crew=())
+    decision = quietly(seen)
     assert decision.replicas == 0
-    assert "2 of the workers never heard" in decision.steps[0].message
+    assert "2 of the workers never heard: what they" in decision.steps[0].message
+    explained = replace(seen, crew_detail="no heartbeats: redis h refuses access")
+    message = quietly(explained).steps[0].message
+    assert "2 of the workers never heard (no heartbeats: redis h refuses access): what they" in message
     assert "relies on the grace period" in decision.steps[0].message
 
 

@@ -1,0 +1,1 @@
+"""The set-ups behind docs/demand.md."""
