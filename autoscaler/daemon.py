@@ -25,7 +25,6 @@ from autoscaler.ports import (
     Brokers,
     BrokerUnknown,
     BrokerUrls,
-    DepthQuery,
     DepthReader,
     Reporter,
 )
@@ -76,20 +75,6 @@ class Group:
     url: str = field(repr=False)
     members: tuple[Reconciler, ...]
 
-    @property
-    def sharing(self) -> dict[TargetRef, dict[str, Sharing]]:
-        """Who shares which queue with whom: in proportion to the workers that each may have."""
-        consumers: dict[tuple[str, str], list[TargetSettings]] = {}
-        for target in sorted((member.target for member in self.members), key=lambda t: t.ref):
-            for queue in target.queues:
-                consumers.setdefault((target.broker.global_keyprefix, queue), []).append(target)
-        found: dict[TargetRef, dict[str, Sharing]] = {}
-        for (_, queue), targets in consumers.items():
-            weights = tuple(target.max_replicas for target in targets)
-            for place, target in enumerate(targets if len(targets) > 1 else ()):
-                found.setdefault(target.ref, {})[queue] = Sharing(weights, place)
-        return found
-
 
 class Result(Enum):
     """What became of one target in one tick."""
@@ -102,6 +87,7 @@ class Result(Enum):
 
 
 Pending = Future[Result]
+SharedQueues = dict[TargetRef, dict[str, Sharing]]
 
 
 class Daemon:
@@ -129,6 +115,7 @@ class Daemon:
         self._readers = ThreadPoolExecutor(settings.threads, thread_name_prefix="read")
         self._writers = ThreadPoolExecutor(settings.threads, thread_name_prefix="write")
         self._under_way: dict[Hashable, Future[Any]] = {}
+        self._shared: dict[DepthReader, tuple[tuple[TargetSettings, ...], SharedQueues]] = {}
         self.finished_at: float | None = None
 
     def run(self, stop: threading.Event, ticked: Callable[[float], None]) -> None:
@@ -186,6 +173,8 @@ class Daemon:
 
     def _serve_all(self, deadline: float) -> list[Result]:
         groups, strays = self._groups()
+        readers = {group.reader for group in groups}
+        self._shared = {reader: known for reader, known in self._shared.items() if reader in readers}
         jobs = [
             (len(group.members), self._begin(self._readers, group.reader, self._serve, group))
             for group in groups
@@ -235,24 +224,28 @@ class Daemon:
 
     def _serve(self, group: Group) -> list[Pending]:
         """Read a broker and see to every target that it serves."""
-        queries = [
-            DepthQuery(member.target.ref, member.target.queues, member.target.broker, member.look_into_lists)
-            for member in group.members
-        ]
         try:
-            accounts = group.reader.read(queries)
+            accounts = _read(group)
         except Exception as error:  # noqa: BLE001  # one broken broker never stops the others
             for member in group.members:
                 self._reporter.failed(member.target.ref, error)
-            accounts = [unknown("broker", "reading it failed") for _ in queries]
+            accounts = [unknown("broker", "reading it failed") for _ in group.members]
         if group.reader.rejected_credentials:
             for member in group.members:
                 self._urls.doubt(member.target)
-        sharing = group.sharing
+        sharing = self._sharing(group)
         return [
             self._see_to(member, shared(account, sharing.get(member.target.ref, {})), group.url)
             for member, account in zip(group.members, accounts, strict=True)
         ]
+
+    def _sharing(self, group: Group) -> SharedQueues:
+        """Return who shares which queue with whom, worked out anew only when a target has other queues."""
+        targets = tuple(member.target for member in group.members)
+        known = self._shared.get(group.reader)
+        if known is None or known[0] != targets:
+            known = self._shared[group.reader] = targets, sharing_among(targets)
+        return known[1]
 
     def _see_to(self, member: Reconciler, account: Reading[BrokerAccount], url: str = "") -> Pending:
         """Plan for a target here, and carry the plan out elsewhere if that takes time."""
@@ -290,6 +283,28 @@ class Daemon:
             return Result.FAILED
         finally:
             member.release()
+
+
+def sharing_among(targets: Sequence[TargetSettings]) -> SharedQueues:
+    """Return who shares which queue with whom: in proportion to the workers that each may have."""
+    consumers: dict[tuple[str, str], list[TargetSettings]] = {}
+    for target in sorted(targets, key=lambda t: t.ref):
+        for queue in target.queues:
+            consumers.setdefault((target.broker.global_keyprefix, queue), []).append(target)
+    found: dict[TargetRef, dict[str, Sharing]] = {}
+    for (_, queue), sharers in consumers.items():
+        weights = tuple(target.max_replicas for target in sharers)
+        for place, target in enumerate(sharers if len(sharers) > 1 else ()):
+            found.setdefault(target.ref, {})[queue] = Sharing(weights, place)
+    return found
+
+
+def _read(group: Group) -> list[Reading[BrokerAccount]]:
+    """Return what a broker tells about each target, once the queues are known that are its."""
+    reasons = [member.find_queues(group.reader) for member in group.members]
+    asking = [member for member, reason in zip(group.members, reasons, strict=True) if not reason]
+    accounts = iter(group.reader.read([member.query for member in asking]))
+    return [unknown("broker", reason) if reason else next(accounts) for reason in reasons]
 
 
 def next_due(due: float, interval: float, now: float) -> float:

@@ -56,6 +56,13 @@ class DepthReader(Protocol):
         """
         ...
 
+    def queues(self, query: DepthQuery) -> Reading[tuple[str, ...]]:
+        """Return the queues that those of a query stand for, some of which are globs, from memory.
+
+        They are looked for in the background; unknown until they have been found once.
+        """
+        ...
+
     @property
     def rejected_credentials(self) -> bool:
         """Whether the last read failed because the broker refused the credentials."""

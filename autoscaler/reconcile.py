@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from autoscaler.config.model import TargetSettings
 from autoscaler.core.account import BrokerAccount
@@ -12,9 +12,10 @@ from autoscaler.core.decide import decide
 from autoscaler.core.history import History
 from autoscaler.core.model import Decision, Outcome, OutcomeKind, Reading, stale
 from autoscaler.core.policy import Policy
+from autoscaler.core.queues import is_glob
 from autoscaler.core.snapshot import Snapshot
 from autoscaler.observe import Moment, observe
-from autoscaler.ports import Cluster, Hints, Reporter, Scaler, Workforce
+from autoscaler.ports import Cluster, DepthQuery, DepthReader, Hints, Reporter, Scaler, Workforce
 
 STILL_FRESH_SECONDS = 1.0
 """How long after it a reading still counts as made now."""
@@ -59,6 +60,8 @@ class Reconciler:
         wall: Callable[[], float],
     ) -> None:
         self.target = target
+        self._declared = target
+        self._has_globs = any(map(is_glob, target.queues))
         self._policy = policy
         self._cluster = cluster
         self._workforce = workforce
@@ -71,6 +74,28 @@ class Reconciler:
         self._claim = threading.Lock()
         self._uid = ""
         self._history: History | None = None
+
+    def find_queues(self, reader: DepthReader) -> str:
+        """Know which queues the target's globs stand for; return why that is not known, if it is not.
+
+        `target` has these queues in place of the globs from then on.
+        """
+        if not self._has_globs:
+            return ""
+        found = reader.queues(self._query(self._declared))
+        if found.value is None:
+            return found.detail
+        if found.value != self.target.queues:
+            self.target = replace(self._declared, queues=found.value)
+        return ""
+
+    @property
+    def query(self) -> DepthQuery:
+        """What to ask its broker."""
+        return self._query(self.target)
+
+    def _query(self, target: TargetSettings) -> DepthQuery:
+        return DepthQuery(target.ref, target.queues, target.broker, self.look_into_lists)
 
     def claim(self) -> bool:
         """Take the target for one tick, and return whether it was free."""

@@ -19,6 +19,7 @@ from autoscaler.core.model import (
     fresh,
     unknown,
 )
+from autoscaler.core.queues import matches
 from autoscaler.core.snapshot import Snapshot
 from autoscaler.ports import BrokerUnknown, DepthQuery
 
@@ -141,6 +142,7 @@ class FakeReader:
     broken: bool = False
     rejected_credentials: bool = False
     reads: int = 0
+    names: Sequence[str] | None = None
     queries: Sequence[DepthQuery] = ()
     gate: threading.Event = field(default_factory=threading.Event)
     reading: threading.Event = field(default_factory=threading.Event)
@@ -150,6 +152,12 @@ class FakeReader:
 
     def __hash__(self) -> int:
         return id(self)
+
+    def queues(self, query: DepthQuery) -> Reading[tuple[str, ...]]:
+        """Return the queues that match among those put here."""
+        if self.names is None:
+            return unknown("redis", "its queues are still being looked for")
+        return fresh(tuple(name for name in self.names if matches(query.queues, name)), "redis")
 
     def read(self, queries: Sequence[DepthQuery]) -> list[Reading[BrokerAccount]]:
         """Return a reading for each query."""

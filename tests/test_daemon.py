@@ -34,6 +34,7 @@ class Bench:
         urls: FakeUrls,
         *names: str,
         queues: tuple[str, ...] = (),
+        queues_by_name: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
         most: Mapping[str, int] = MappingProxyType({}),
         threads: int = 4,
     ) -> None:
@@ -41,7 +42,9 @@ class Bench:
         self.workforce = FakeWorkforce()
         self.clock = Clock()
         targets = [
-            TargetSettings("data", name, queues or (name,), max_replicas=most.get(name, 10))
+            TargetSettings(
+                "data", name, queues_by_name.get(name, queues or (name,)), max_replicas=most.get(name, 10)
+            )
             for name in names or cluster.sets
         ]
         self.daemon = Daemon(
@@ -92,6 +95,29 @@ def test_a_queue_that_two_targets_consume_is_split_between_them():
     with bench:
         bench.daemon.tick(PATIENCE_SECONDS)
     assert (cluster.replicas("a"), cluster.replicas("b")) == (10, 2)
+
+
+def test_queues_named_by_a_glob_are_unknown_until_they_are_found_and_then_added_up():
+    """Nothing shrinks before; then each target asks for the queues that its glob stands for."""
+    cluster, reader = FakeCluster(a=2, b=0), FakeReader({"etl-1": 3, "etl-2": 4, "mail": 9})
+    bench = Bench(cluster, FakeBrokers(one=reader), FakeUrls({"a": "one", "b": "one"}), queues=("etl-*",))
+    with bench:
+        blind = bench.daemon.tick(PATIENCE_SECONDS)
+        assert (blind.blind, cluster.replicas("a"), reader.queries) == (2, 2, [])
+        reader.names = ("etl-1", "etl-2", "mail")
+        bench.daemon.tick(PATIENCE_SECONDS)
+    assert [query.queues for query in reader.queries] == [("etl-1", "etl-2")] * 2
+    assert cluster.replicas("a") + cluster.replicas("b") == 7
+
+
+def test_a_queue_by_a_glob_is_shared_with_whoever_names_it():
+    """Twelve tasks for two targets of up to ten workers: six each, however they name the queue."""
+    cluster, reader = FakeCluster(a=0, b=0), FakeReader({"mail": 12}, names=("mail",))
+    queues = {"a": ("ma*",), "b": ("mail",)}
+    bench = Bench(cluster, FakeBrokers(one=reader), FakeUrls({"a": "one", "b": "one"}), queues_by_name=queues)
+    with bench:
+        bench.daemon.tick(PATIENCE_SECONDS)
+    assert (cluster.replicas("a"), cluster.replicas("b")) == (6, 6)
 
 
 def test_a_broker_that_hangs_delays_nobody_else():

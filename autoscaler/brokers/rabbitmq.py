@@ -37,6 +37,7 @@ from autoscaler.brokers.rabbitmq_failures import is_missing, rabbit_failure, ref
 from autoscaler.brokers.rabbitmq_management import Errands, Listing, ManagementFeed
 from autoscaler.core.account import BrokerAccount
 from autoscaler.core.model import Reading, TargetRef, fresh, stale, unknown
+from autoscaler.core.queues import matches
 from autoscaler.ports import DepthQuery
 
 MISSING_SECONDS = 5.0
@@ -44,6 +45,7 @@ LISTED_MISSING_SECONDS = 60.0
 LISTING_SECONDS = 10.0
 INTERVALS_FRESH = 2
 NOT_YET = "was not asked for all of the queues yet, of which there are too many for one read"
+NEEDS_MANAGEMENT = "queues named by a glob need the management API, which is not asked, as configured"
 UNSAYABLE = Refused(0, "a name that AMQP cannot carry")
 
 
@@ -121,6 +123,22 @@ class RabbitReader:
             return self._read(queries)
         finally:
             self._busy.release()
+
+    def queues(self, query: DepthQuery) -> Reading[tuple[str, ...]]:
+        """Return the queues that a query's globs stand for, by the management API: AMQP lists none."""
+        if not query.broker.management:
+            return unknown(self._source, NEEDS_MANAGEMENT)
+        self._feed.want(query.broker)
+        listing, detail = self._feed.listing()
+        if listing is None:
+            return unknown(self._source, f"its queues are still being looked for: {detail}")
+        events = f"{query.broker.event_queue_prefix}."
+        found = sorted(
+            name
+            for name in listing.queues
+            if matches(query.queues, name) and not name.endswith(".pidbox") and not name.startswith(events)
+        )
+        return fresh(tuple(found), self._source, self._clock() - listing.at)
 
     def listing(self) -> Listing | None:
         """Return all queues of the vhost as the management API told of them last, with their rates."""

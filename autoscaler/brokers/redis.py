@@ -28,6 +28,7 @@ from autoscaler.brokers.background import Background
 from autoscaler.brokers.beside import Beside
 from autoscaler.brokers.connection import Budget, Line
 from autoscaler.brokers.failures import OF_CLUSTER, Failure, code_of, failure_of, is_of_cluster, refusal_of
+from autoscaler.brokers.found_queues import FoundQueues, Shelf, shelf_of
 from autoscaler.brokers.looks import Looks
 from autoscaler.brokers.names import Names
 from autoscaler.brokers.plan import Command, plan
@@ -84,6 +85,7 @@ class RedisReader:
         self._plan = plan(())
         self._packed = b""
         self._known: dict[TargetRef, _Known] = {}
+        self._found: dict[Shelf, FoundQueues] = {}
         self._busy = threading.Lock()
         self._closed = False
 
@@ -107,6 +109,16 @@ class RedisReader:
             return self._read(queries)
         finally:
             self._busy.release()
+
+    def queues(self, query: DepthQuery) -> Reading[tuple[str, ...]]:
+        """Return the queues that a query's globs stand for, and look for them when it is time to."""
+        shelf, now = shelf_of(query.broker), self._clock()
+        found = self._found.get(shelf)
+        if found is None:
+            found = self._found[shelf] = FoundQueues(shelf, self._source)
+        if found.wants_background(now):
+            self._beside.look(found)
+        return found.matching(query.queues, now)
 
     def close(self) -> None:
         """Hang up, once a read that is under way has ended; nothing is read any more."""

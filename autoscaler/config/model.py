@@ -402,7 +402,8 @@ class TargetSettings:
     namespace: str = setting("namespace of the target", at_least=1, example='"data"')
     name: str = setting("name of the target", at_least=1, example='"airflow-worker"')
     queues: tuple[str, ...] = setting(
-        "queues that its workers consume; their tasks are added up",
+        "queues that its workers consume; their tasks are added up. A glob such as etl-* stands for all "
+        "queues that it matches, [*] for the character",
         at_least=1,
         example='["default"]',
     )

@@ -25,6 +25,7 @@ from autoscaler.config.model import (
 from autoscaler.config.problem import Fault, path_text
 from autoscaler.config.schema import LOCATED, TARGET, UNSET, URL_SOURCES, Place, key_at
 from autoscaler.core.policy import SelectPolicy
+from autoscaler.core.queues import is_closed
 
 LABEL_CHARACTERS = 63
 SUBDOMAIN_CHARACTERS = 253
@@ -101,7 +102,8 @@ VALUE_RULES: Mapping[tuple[type, str], ValueRule] = {
     (TargetSettings, "namespace"): _LABEL_RULE,
     (TargetSettings, "name"): _SUBDOMAIN_RULE,
     (TargetSettings, "queues"): ValueRule(
-        "name each queue once", lambda queues: len(set(queues)) == len(queues)
+        "name each queue once, and close each [ of a glob",
+        lambda queues: len(set(queues)) == len(queues) and all(map(is_closed, queues)),
     ),
     (TargetSettings, "worker_node"): ValueRule("contain {pod}", lambda node: "{pod}" in node),
     (BrokerSettings, "url_env"): _VARIABLE_RULE,

@@ -21,6 +21,7 @@ from autoscaler.breaker import Circuit
 from autoscaler.config.model import TargetSettings
 from autoscaler.core.account import Hint
 from autoscaler.core.model import Reading, unknown
+from autoscaler.core.queues import matches
 from autoscaler.metrics_sources.failure import SourceFailed
 from autoscaler.metrics_sources.memory import derived
 
@@ -187,7 +188,7 @@ def _own(groups: Iterable[TaskGroup], target: TargetSettings) -> Iterable[TaskGr
     for group in groups:
         named = group.executor
         celery = airflow.default_executor if named is None else named in airflow.executors
-        if celery and group.queue in target.queues:
+        if celery and matches(target.queues, group.queue or ""):
             yield group
 
 

@@ -16,13 +16,13 @@ have not moved for a while are not believed either.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from autoscaler.config.model import AirflowSettings, TargetSettings
 from autoscaler.core.account import Hint
 from autoscaler.core.model import Reading, stale, unknown
+from autoscaler.core.queues import expression, literal
 from autoscaler.metrics_sources.addresses import filled_in
 from autoscaler.metrics_sources.memory import derived
 from autoscaler.metrics_sources.prometheus import PART
@@ -63,8 +63,8 @@ def query(target: TargetSettings) -> str:
     kind = airflow.metrics or "official"
     series = _Series(
         filled_in(airflow.selector or SELECTORS[kind], target),
-        f"queue=~{_any_of(target.queues)}",
-        f"executor=~{_any_of(airflow.executors)}",
+        f"queue=~{_any_of(map(expression, target.queues))}",
+        f"executor=~{_any_of(map(literal, airflow.executors))}",
     )
     parts = {**_of_both(series), **(_of_official(series) if kind == "official" else {})}
     return " or ".join(f'label_replace({text}, "{PART}", "{part}", "", "")' for part, text in parts.items())
@@ -110,16 +110,11 @@ def _of_queues(series: _Series, metric: str) -> str:
     return f"sum(max by (queue, dag_id, task_id) ({series.of(metric, series.queues)}))"
 
 
-def _any_of(names: Iterable[str]) -> str:
-    """Return a PromQL string with the regular expression that matches these names and no others."""
-    pattern = "|".join(map(_pattern, names))
+def _any_of(expressions: Iterable[str]) -> str:
+    """Return a PromQL string with a regular expression that matches what one of some expressions does."""
+    pattern = "|".join(expressions)
     escaped = pattern.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'
-
-
-def _pattern(name: str) -> str:
-    """Return a regular expression for a name, in which Prometheus's RE2 sees what Python's does."""
-    return re.sub(r"[][\\.+*?(){}|^$]", r"\\\g<0>", name)
 
 
 def hint(told: Reading[Mapping[str, float]], airflow: AirflowSettings) -> Hint:

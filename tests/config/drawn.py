@@ -19,7 +19,9 @@ from autoscaler.config.model import (
     TargetSettings,
 )
 from autoscaler.config.schema import CONTROLLER, PROMETHEUS, TARGET, URL_SOURCES, Key, Table
+from autoscaler.core.queues import is_closed
 
+QUEUES = st.text(min_size=1).filter(is_closed)
 LABELS = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,20}[a-z0-9])?", fullmatch=True)
 VARIABLES = st.from_regex(r"[-._a-zA-Z][-._a-zA-Z0-9]{0,20}", fullmatch=True)
 PATHS = st.text(min_size=1).map("/".__add__).filter(lambda path: "://" not in path)
@@ -29,7 +31,9 @@ MOST_REPLICAS = 10_000
 RULED: Mapping[tuple[type, str], st.SearchStrategy[Any]] = {
     (TargetSettings, "namespace"): LABELS,
     (TargetSettings, "name"): st.lists(LABELS, min_size=1, max_size=3).map(".".join),
-    (TargetSettings, "queues"): st.lists(st.text(min_size=1), min_size=1, max_size=4, unique=True).map(tuple),
+    (TargetSettings, "queues"): st.lists(
+        st.text(min_size=1).filter(is_closed), min_size=1, max_size=4, unique=True
+    ).map(tuple),
     (TargetSettings, "worker_node"): st.text().map("celery@{pod}".__add__),
     (BrokerSettings, "url_env"): VARIABLES,
     (BrokerSettings, "url_file"): PATHS,

@@ -59,7 +59,8 @@ FAULTS: dict[str, tuple[str, str, str, str]] = {
     "empty list": (HEAD + "queues = []", "targets[0].queues", "[]", "must not be empty"),
     "empty name of a queue": (HEAD + 'queues = ["a", ""]', "targets[0].queues[1]", '""', "must not be empty"),
     # rules on one value
-    "a queue twice": (HEAD + 'queues = ["a", "b", "a"]', "targets[0].queues", '["a", "b", "a"]', "must name each queue once"),
+    "a queue twice": (HEAD + 'queues = ["a", "b", "a"]', "targets[0].queues", '["a", "b", "a"]', "must name each queue once, and close each [ of a glob"),
+    "a glob that is not closed": (HEAD + 'queues = ["etl-[ab"]', "targets[0].queues", '["etl-[ab"]', "must name each queue once, and close each [ of a glob"),
     "a namespace in capitals": ('[[targets]]\nnamespace = "Data"\nname = "w"\nqueues = ["a"]', "targets[0].namespace", '"Data"', LABEL),
     "a namespace with a dot": ('[[targets]]\nnamespace = "a.b"\nname = "w"\nqueues = ["a"]', "targets[0].namespace", '"a.b"', LABEL),
     "a namespace with a line's end": ('[[targets]]\nnamespace = "a\\n"\nname = "w"\nqueues = ["a"]', "targets[0].namespace", '"a\\n"', LABEL),

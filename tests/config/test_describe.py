@@ -85,7 +85,7 @@ def test_the_values_are_those_of_the_text() -> None:
         "namespace": "shop",
         "name": "celery",
         "kind": "StatefulSet",
-        "queues": ["a", "b", "c", "d", "e\x1b[31m"],
+        "queues": ["a", "b", "c", "d", "e\x1b]31m"],
         "min_replicas": 2,
         "max_replicas": 30,
         "slots_per_worker": 4,

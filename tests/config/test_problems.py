@@ -56,7 +56,7 @@ def test_ten_faults_are_ten_problems() -> None:
         'config.toml: controller.pollInterval = "fast": must be a number, not text',
         "config.toml: controller.verbose: unknown key",
         "config.toml: defaults.tolerance = 2: must be at most 1",
-        'config.toml: targets[0].queues (data/airflow-worker) = ["default", "default"]: must name each queue once',
+        'config.toml: targets[0].queues (data/airflow-worker) = ["default", "default"]: must name each queue once, and close each [ of a glob',
         "config.toml: targets[0].scale_up.policies[0].value (data/airflow-worker) = 0: must be at least 1",
         "config.toml: targets[0].min_replicas (data/airflow-worker) = 20: must not be greater than max_replicas, which is 10 by default",
         f'config.toml: targets[1].namespace = "Shop": {LABEL}',
