@@ -20,7 +20,7 @@ queues = ["default"]
 [[targets]]
 namespace = "shop"
 name = "celery"
-queues = ["a", "b", "c", "d", "e\\u001b[31m"]
+queues = ["a", "b", "c", "d", "e\\u001b]31m"]
 min_replicas = 2
 max_replicas = 30
 slots_per_worker = 4
