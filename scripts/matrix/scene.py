@@ -120,7 +120,7 @@ class Scene:
         eta = datetime.now(UTC) + timedelta(seconds=ETA_SECONDS) if put_off else None
         for _ in range(tasks):
             where = queue or self._queues[0]
-            self._app.send_task("hold", (str(self.folder),), queue=where, eta=eta, priority=priority)
+            self._app.send_task("matrix.hold", (str(self.folder),), queue=where, eta=eta, priority=priority)
         if put_off:
             self._put_off += tasks
         else:

@@ -16,7 +16,7 @@ def application(url: str | None, settings: dict[str, object]) -> Celery:
     """Return the application, for a worker or for the one who sends."""
     made = Celery("matrix", broker=url, set_as_current=False)
     made.conf.update(broker_connection_retry_on_startup=True, task_ignore_result=True, **settings)
-    made.task(bind=True, name="hold")(hold)
+    made.task(bind=True, name="matrix.hold")(hold)
     return made
 
 
