@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from autoscaler.core.account import Hint
 from autoscaler.core.limits import LIMITS
 from autoscaler.core.model import Decision, Outcome, OutcomeKind, TargetRef
 from autoscaler.core.snapshot import Snapshot
@@ -18,8 +19,10 @@ TARGET_GAUGES = {
     "current_replicas": "Replicas asked for",
     "ready_replicas": "Workers that are Ready",
     "demand_slots": "Slots wanted now, NaN while unknown",
+    "oldest_waiting_seconds": "Age of the oldest waiting task, 0 where none waits, NaN while unknown",
     "target_unseen": "1 while a target cannot be seen",
 }
+NAN = float("nan")
 REACTION_BUCKETS = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0)
 
 
@@ -30,6 +33,7 @@ class _Series:
     gauges: dict[str, Gauge]
     age: Gauge
     limited: dict[str, Gauge]
+    hints: dict[str, Gauge] = field(default_factory=dict)
     bound_by: tuple[str, ...] = ()
 
 
@@ -62,6 +66,12 @@ class MetricsReporter:
             (*TARGET, "source"),
             registry=registry,
         )
+        self._hints = Gauge(
+            "autoscaler_hint_tasks",
+            "Tasks that want a slot by a hint, NaN unless that is fresh",
+            (*TARGET, "hint"),
+            registry=registry,
+        )
         self._outcomes = Counter(
             "autoscaler_decisions", "Decisions by what came of them", ("outcome",), registry=registry
         )
@@ -86,11 +96,12 @@ class MetricsReporter:
         gauges["desired_replicas"].set(decision.replicas)
         gauges["current_replicas"].set(outcome.replicas)
         gauges["ready_replicas"].set(snapshot.workers.ready)
-        demand = float("nan") if decision.demand_slots is None else decision.demand_slots
-        gauges["demand_slots"].set(demand)
+        gauges["demand_slots"].set(NAN if decision.demand_slots is None else decision.demand_slots)
+        gauges["oldest_waiting_seconds"].set(_oldest_waiting(snapshot))
         gauges["target_unseen"].set(0)
-        age = snapshot.broker.age_seconds if snapshot.broker.value is not None else float("nan")
-        series.age.set(age)
+        series.age.set(NAN if snapshot.broker.value is None else snapshot.broker.age_seconds)
+        for hint in snapshot.hints:
+            self._hint(decision.target, series, hint.name).set(_tasks(hint))
         if series.bound_by != decision.bound_by:
             series.bound_by = decision.bound_by
             for name, gauge in series.limited.items():
@@ -105,6 +116,12 @@ class MetricsReporter:
     def failed(self, target: TargetRef, error: BaseException) -> None:  # noqa: ARG002  # as above
         """Take note of a tick that broke. See `Reporter`."""
         self._broken.labels(target.namespace, target.name).inc()
+
+    def _hint(self, target: TargetRef, series: _Series, name: str) -> Gauge:
+        gauge = series.hints.get(name)
+        if gauge is None:
+            gauge = series.hints[name] = self._hints.labels(target.namespace, target.name, name)
+        return gauge
 
     def _series_of(self, target: TargetRef) -> _Series:
         """Return a target's series, looked up once: by their labels it would take most of a tick."""
@@ -136,3 +153,16 @@ class MetricsReporter:
                 return
             del self._growing_since[target]
         self._reaction.observe(self._clock() - since)
+
+
+def _tasks(hint: Hint) -> float:
+    return NAN if hint.tasks.value is None or not hint.tasks.is_fresh else hint.tasks.value
+
+
+def _oldest_waiting(snapshot: Snapshot) -> float:
+    account = snapshot.broker.value
+    if account is None:
+        return NAN
+    if account.oldest_at is not None:
+        return max(0.0, snapshot.now - account.oldest_at)
+    return NAN if any(queue.messages > len(queue.eta) for queue in account.queues) else 0.0

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from autoscaler.core.account import BrokerAccount, Delivered, Hint, QueueMessages
 from autoscaler.core.decide import decide
 from autoscaler.core.history import History
-from autoscaler.core.model import Outcome, OutcomeKind, unknown
+from autoscaler.core.model import Outcome, OutcomeKind, fresh, stale, unknown
 from autoscaler.report.http import ReportServer
 from autoscaler.report.metrics import MetricsReporter
-from tests.builders import TARGET, depth, policy, snapshot
+from tests.builders import NOW, TARGET, depth, policy, snapshot
 from tests.fakes import Clock
 
 WORKER = frozenset({"data", "worker"})
@@ -68,11 +69,45 @@ def test_a_targets_numbers(bench):
     assert seen["autoscaler_tick_seconds_count", frozenset()] == 1
 
 
+@pytest.mark.parametrize(
+    ("ready", "oldest_at", "age"),
+    [(0, None, 0.0), (3, NOW - 7.5, 7.5), (3, NOW + 1.0, 0.0), (3, None, math.nan)],
+)
+def test_how_long_the_oldest_task_has_waited(bench, ready, oldest_at, age):
+    """Zero when none waits; not a number while nobody knows."""
+    _, reporter, _, url = bench
+    queues = (QueueMessages("default", ((0, ready),)),)
+    account = BrokerAccount(queues, fresh(Delivered(), "redis"), oldest_at=oldest_at)
+    seen = snapshot(0, fresh(account, "redis"))
+    reporter.report(seen, decide(seen, policy(), History.seeded(0.0, 0)), Outcome(OutcomeKind.UNCHANGED, 0))
+    assert scrape(url)["autoscaler_oldest_waiting_seconds", WORKER] == pytest.approx(age, nan_ok=True)
+
+
+def test_what_hints_say(bench):
+    """The number of a fresh one alone."""
+    _, reporter, _, url = bench
+    hints = (
+        Hint("orders", fresh(5, "prometheus")),
+        Hint("airflow metrics", stale(9, "prometheus", 60.0, "frozen")),
+        Hint("airflow health", unknown("airflow health", "counts nothing")),
+    )
+    for _ in range(2):
+        seen = snapshot(0, depth(1), hints=hints)
+        reporter.report(
+            seen, decide(seen, policy(), History.seeded(0.0, 0)), Outcome(OutcomeKind.UNCHANGED, 0)
+        )
+    numbers = scrape(url)
+    assert numbers["autoscaler_hint_tasks", WORKER | {"orders"}] == 5
+    assert math.isnan(numbers["autoscaler_hint_tasks", WORKER | {"airflow metrics"}])
+    assert math.isnan(numbers["autoscaler_hint_tasks", WORKER | {"airflow health"}])
+
+
 def test_unknown_is_not_zero(bench):
     """A demand that is not known is NaN; a target out of sight and a broken tick are counted."""
     clock, reporter, _, url = bench
     say(clock, reporter, 2, unknown("redis", "silent"), OutcomeKind.UNCHANGED)
     assert math.isnan(scrape(url)["autoscaler_demand_slots", WORKER])
+    assert math.isnan(scrape(url)["autoscaler_oldest_waiting_seconds", WORKER])
     assert math.isnan(scrape(url)["autoscaler_reading_age_seconds", WORKER | {"broker"}])
     reporter.unseen(TARGET, "gone")
     reporter.failed(TARGET, ValueError())
