@@ -17,6 +17,9 @@ from autoscaler.core.snapshot import Snapshot
 from autoscaler.observe import Moment, observe
 from autoscaler.ports import Cluster, DepthQuery, DepthReader, Hints, Reporter, Scaler, Workforce
 
+SETTLING_SECONDS = 10.0
+"""How long after tasks have begun to wait workers may still be filling up with them."""
+
 STILL_FRESH_SECONDS = 1.0
 """How long after it a reading still counts as made now."""
 
@@ -71,6 +74,7 @@ class Reconciler:
         self._clock = clock
         self._wall = wall
         self.look_into_lists = True
+        self._waiting_since: float | None = None
         self._claim = threading.Lock()
         self._uid = ""
         self._history: History | None = None
@@ -122,16 +126,27 @@ class Reconciler:
     def attend(self, url: str, plan: Plan) -> None:
         """Have the workers listened to and asked, as far as a plan calls for it; takes no time.
 
-        It is urgent to know what they hold when nothing else speaks against sending them home.
+        It is urgent to know what they hold when nothing else speaks against sending them home, and while
+        they fill up with tasks of which they run some and reserve others.
         """
         snapshot, decision = plan.snapshot, plan.decision
         if not snapshot.workers.pods and not decision.replicas:
             self._workforce.leave(self.target, url)
             return
-        waiting = snapshot.broker.value is None or any(
-            queue.messages > len(queue.eta) for queue in snapshot.broker.value.queues
-        )
-        self._workforce.attend(self.target, url, snapshot.workers, urgent=not waiting)
+        urgent = not self._settled(snapshot)
+        self._workforce.attend(self.target, url, snapshot.workers, urgent=urgent)
+
+    def _settled(self, snapshot: Snapshot) -> bool:
+        """Return whether tasks have been waiting for so long that workers are full of them."""
+        account = snapshot.broker.value
+        if account is None:
+            return True
+        if not any(queue.messages > len(queue.eta) for queue in account.queues):
+            self._waiting_since = None
+            return False
+        if self._waiting_since is None:
+            self._waiting_since = snapshot.at
+        return snapshot.at - self._waiting_since >= SETTLING_SECONDS
 
     def carry_out(self, plan: Plan) -> Outcome:
         """Act on a plan, report, remember, and return what came of it.

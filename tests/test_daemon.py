@@ -83,7 +83,7 @@ def test_targets_of_one_broker_are_read_together():
         tick = bench.daemon.tick(PATIENCE_SECONDS)
     assert (reader.reads, tick.served, tick.good) == (1, 2, True)
     assert (cluster.replicas("a"), cluster.replicas("b")) == (3, 4)
-    assert bench.workforce.attended == [("a", "one", False), ("b", "one", False)]
+    assert bench.workforce.attended == [("a", "one", True), ("b", "one", True)]
 
 
 def test_a_queue_that_two_targets_consume_is_split_between_them():

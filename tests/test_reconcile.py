@@ -194,6 +194,26 @@ def test_lists_are_looked_into_only_where_it_matters():
     assert bench.reconciler.look_into_lists
 
 
+def test_workers_are_asked_often_until_they_have_filled_up():
+    """For ten seconds after tasks have begun to wait, and while none wait; not while nothing is known."""
+    bench = Bench(1)
+
+    def is_urgent(reading, seconds=1.0):
+        bench.clock.advance(seconds)
+        plan = bench.reconciler.plan(reading)
+        assert plan is not None
+        bench.reconciler.attend("url", plan)
+        return bench.workforce.attended[-1][2]
+
+    assert is_urgent(depth(0))
+    assert is_urgent(depth(3))
+    assert is_urgent(depth(3), seconds=9.9)
+    assert not is_urgent(depth(3), seconds=0.1)
+    assert is_urgent(depth(0, eta=(NOW + 900.0,)))
+    assert is_urgent(depth(3), seconds=60.0)
+    assert not is_urgent(unknown("redis", "silent"))
+
+
 def test_an_old_reading_becomes_unknown():
     """What waited half a minute ago calls nobody up any more."""
     value = depth(5).value

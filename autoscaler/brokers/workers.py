@@ -79,9 +79,10 @@ class Workforce:
     def ask(self, target: TargetSettings, url: str, workers: WorkerSet, *, urgent: bool = False) -> None:
         """Have the ready workers asked that are due, and return at once: call it every tick.
 
-        A worker is due when it has become ready, when it begins to consume again, every
-        `inspect_every_seconds` while it is `urgent` to know, or the worker holds ETA tasks, every
-        minute otherwise, and sooner after silence; never twice within two seconds.
+        A worker is due when it has become ready, when it begins to consume again, when it is heard to work
+        after an answer that it is idle, every `inspect_every_seconds` while it is `urgent` to know, or
+        the worker holds ETA tasks, every minute otherwise, and sooner after silence; never twice within
+        two seconds.
         """
         record, now = self._target(target.ref), self._clock()
         place = record.find(target, url)

@@ -72,6 +72,8 @@ class Node:
             return False
         if turned(heard, self.asked_at) and not (heard and heard.offline):
             return True
+        if self._belied(heard):
+            return True
         return since >= (self._pause() if self.silent else self._interval(heard))
 
     def wants_facts(self, now: float, heard: Heard | None) -> bool:
@@ -131,6 +133,17 @@ class Node:
         leaves = heard is not None and heard.offline
         hurry = self.moving and not leaves and self.interval_seconds < BUSY_SECONDS
         return SHORTEST_SECONDS if hurry else self.interval_seconds
+
+    def _belied(self, heard: Heard | None) -> bool:
+        """Return whether a worker that answered that it is idle has been heard to run something since.
+
+        A heartbeat says nothing of what it reserves, and with early acknowledgement the broker nothing of
+        what it runs.
+        """
+        said = self.said
+        if said is None or heard is None or not heard.active or self.silent:
+            return False
+        return heard.active_at > said.at and not said.holding.active and not said.holding.reserved
 
     def _pause(self) -> float:
         """Return the time until the next question after questions without an answer.

@@ -73,7 +73,7 @@ def measure(snapshot: Snapshot, policy: Policy) -> Demand | None:
         return None
     horizon = snapshot.now + policy.startup_seconds
     crew_busy, crew_eta = _crew(snapshot)
-    left = _delivered(snapshot, account, kept=len(crew_eta))
+    left = _delivered(snapshot, account, crew_busy, crew_eta)
     waiting_eta = tuple(sorted(due for queue in account.queues for due in queue.eta))
     ready = sum(queue.messages for queue in account.queues) - len(waiting_eta)
     eta = sorted((*waiting_eta, *max(left.eta, crew_eta, key=len)))
@@ -107,23 +107,41 @@ def _within(known: int, claimed: int, spare: int) -> int:
     return known + min(max(0, claimed - known), spare)
 
 
-def _delivered(snapshot: Snapshot, account: BrokerAccount, kept: int) -> _Held:
+def _delivered(snapshot: Snapshot, account: BrokerAccount, busy: int, kept: tuple[float, ...]) -> _Held:
     """Tell the deliveries to living workers from those to workers that are gone.
 
     A worker holds nothing that was delivered before it started. A mere number of deliveries includes
-    the tasks that workers keep until they are due, of which `kept` are known.
+    the tasks that workers keep until they are due, whose due times are `kept`.
     """
     delivered = account.delivered.value or Delivered()
     born = [pod.started_at for pod in snapshot.workers.pods if pod.started_at is not None]
     if snapshot.strangers:  # they may hold what none of our pods can
         orphaned = 0
     elif born:
-        orphaned = bisect_left(delivered.deliveries, min(born) - CLOCK_SLACK_SECONDS)
+        unborn = bisect_left(delivered.deliveries, min(born) - CLOCK_SLACK_SECONDS)
+        orphaned = max(unborn, _disowned(snapshot, delivered, busy, kept))
     else:
         orphaned = len(delivered.deliveries) if not snapshot.workers.pods else 0
-    living = len(delivered.deliveries) - orphaned + max(0, delivered.uncounted - kept)
+    living = len(delivered.deliveries) - orphaned + max(0, delivered.uncounted - len(kept))
     oldest = delivered.deliveries[0] if orphaned else None
     return _Held(living, delivered.shared, orphaned, oldest, delivered.eta)
+
+
+def _disowned(snapshot: Snapshot, delivered: Delivered, busy: int, kept: tuple[float, ...]) -> int:
+    """Return how many deliveries there are beyond those that all living workers together answer for.
+
+    What was delivered some time before a worker answered is in its answer, or has ended since. So a
+    worker that was killed, or whose container was restarted at once, leaves what nobody answers for.
+    """
+    crew = dict(snapshot.crew)
+    accounts = [crew.get(pod.name) for pod in snapshot.workers.pods if pod.started_at is not None]
+    told = [account for account in accounts if account is not None and account.eta is not None]
+    if delivered.shared or len(told) < len(accounts):
+        return 0
+    answered_at = snapshot.now - max(account.age_seconds for account in told)
+    due = sum(at <= snapshot.now + CLOCK_SLACK_SECONDS for at in kept)
+    settled = bisect_right(delivered.deliveries, answered_at - CLOCK_SLACK_SECONDS)
+    return max(0, settled - busy - due)
 
 
 def _crew(snapshot: Snapshot) -> tuple[int, tuple[float, ...]]:

@@ -252,3 +252,23 @@ def test_another_process_of_the_name_begins_anew_but_can_do_as_much() -> None:
     assert node.due(101.0, None)
     assert node.facts == Facts(4, ("q",))
     assert node.wants_facts(101.0, None)
+
+
+@pytest.mark.parametrize(
+    ("holding", "active", "beat", "due"),
+    [
+        (IDLE, 2, 104.0, True),
+        (IDLE, 0, 104.0, False),
+        (IDLE, 2, 99.0, False),
+        (Holding(1, 0, ()), 2, 104.0, False),
+        (Holding(0, 3, ()), 2, 104.0, False),
+    ],
+    ids=["it works", "it idles", "heard before", "it ran some", "it reserved some"],
+)
+def test_who_is_heard_to_work_after_an_answer_of_being_idle_is_asked_again(
+    holding: Holding, active: int, beat: float, due: bool
+) -> None:
+    """It may have reserved tasks too, of which only it can tell; a busy one is not asked for each task."""
+    node = asked(holding=holding, interval=60.0)
+    assert node.due(104.0, heard(beat, active)) is due
+    assert not node.due(101.5, heard(beat, active))

@@ -136,11 +136,35 @@ def test_leftovers_of_a_dead_worker_do_not_block_zero():
 
 def test_what_may_still_be_held_is_not_called_left_behind():
     """Clocks differ a little, and workers that are none of our pods may hold anything."""
-    assert demand_of(snapshot(1, deliveries(500.0 + CLOCK_SLACK_SECONDS - 1))).held == 1
+    assert demand_of(snapshot(1, deliveries(500.0 + CLOCK_SLACK_SECONDS - 1), crew=())).held == 1
     assert demand_of(snapshot(1, deliveries(900.0), strangers=1)).held == 1
     pod = WorkerPod("worker-0", ready=False, terminating=True)
     seen = snapshot(0, deliveries(900.0))
     assert demand_of(replace(seen, workers=replace(seen.workers, pods=(pod,)))).held == 1
+
+
+def test_what_no_living_worker_answers_for_was_left_behind():
+    """One of three was killed, or its container restarted at once: the others are older than its tasks."""
+    crew = (worker("worker-0", 1, 1), worker("worker-1"))
+    seen = snapshot(2, deliveries(230.0, 230.0, 240.0, 250.0), crew=crew)
+    assert (demand_of(seen).held, demand_of(seen).orphaned) == (2, 2)
+    idle = replace(seen, crew=(worker("worker-0"), worker("worker-1")))
+    assert (quietly(idle).replicas, demand_of(idle).orphaned) == (0, 4)
+
+
+def test_what_a_worker_may_have_taken_since_its_answer_was_not_left_behind():
+    """Nor what one may hold that has not answered, or only in part; nor a task that has just become due."""
+    idle = worker("worker-0")
+    old = ("worker-0", replace(idle[1], age_seconds=25.0))
+    assert demand_of(snapshot(1, deliveries(30.0, 36.0), crew=(old,))).held == 1
+    assert demand_of(snapshot(1, deliveries(9.0, 11.0), crew=(idle,))).held == 1
+    assert demand_of(snapshot(2, deliveries(30.0), crew=(idle,))).held == 1
+    half = ("worker-0", replace(idle[1], eta=None, reserved=None))
+    assert demand_of(snapshot(1, deliveries(30.0), crew=(half,))).held == 1
+    kept = worker("worker-0", eta=(NOW + 5.0, NOW + 900.0))
+    assert demand_of(snapshot(1, deliveries(30.0), crew=(kept,))).held == 1
+    shared = depth(held=Delivered((NOW - 30.0,), shared=True))
+    assert demand_of(snapshot(1, shared, crew=(idle,))).orphaned == 0
 
 
 def test_stuck_tasks_call_up_one_worker_when_it_can_give_them_back():
