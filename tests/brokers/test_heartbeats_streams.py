@@ -95,13 +95,15 @@ def test_a_hundred_brokers_take_one_thread_to_hear_and_a_few_to_connect(
         server.admin.execute_command(
             "ACL", "SETUSER", f"user{number}", "on", "nopass", "allchannels", "+@all"
         )
-    before = threading.active_count()
+    before = set(threading.enumerate())
     for number, place in enumerate(places):
         streams.want(TargetRef("ns", f"t{number}"), place, BROKER, on=True)
     for number in range(100):
         hears(streams, server, TargetRef("ns", f"t{number}"))
     assert len(server.clients()) == 100
-    assert threading.active_count() <= before + DIALERS
+    new = set(threading.enumerate()) - before
+    assert 1 <= sum(thread.name.startswith("dial") for thread in new) <= DIALERS
+    assert not [thread for thread in new if thread.name.startswith("heartbeats")]
 
 
 def test_a_lost_stream_is_told_and_made_anew(streams: Streams, server: RedisServer) -> None:
