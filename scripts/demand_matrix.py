@@ -26,18 +26,23 @@ PAGE = Path(__file__).parents[1] / "docs" / "demand.md"
 BEGIN, END = "<!-- the matrix begins -->", "<!-- the matrix ends -->"
 HEAD = (
     "| broker | set-up | true: ready, reserved, running, not due | reported | slots wanted | queue length "
-    "| exact after | |\n|---|---|---|---|---|---|---|---|"
+    "| slots / all exact after | |\n|---|---|---|---|---|---|---|---|"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A set-up as it came out. `polls` counts from the last change of the truth."""
+    """A set-up as it came out.
+
+    `slots_polls` and `polls` count from the last change of the truth until the slots wanted, and all
+    that is reported, were what they are now.
+    """
 
     setup: SetUp
     truth: Counts
     report: Report
     naive: int | None
+    slots_polls: int
     polls: int
 
     @property
@@ -77,7 +82,8 @@ def play(setup: SetUp, broker: Broker) -> Line:
         truth, report = seen[-1]
         changed = max((n for n, (true, _) in enumerate(seen) if true != truth), default=-1)
         late = max((n for n, (_, told) in enumerate(seen) if told.counts != report.counts), default=-1)
-        return Line(setup, truth, report, scene.naive(), max(0, late - changed))
+        wrong = max((n for n, (_, told) in enumerate(seen) if told.slots != report.slots), default=-1)
+        return Line(setup, truth, report, scene.naive(), max(0, wrong - changed), max(0, late - changed))
 
 
 def _still(seen: list[tuple[Counts, Report]]) -> bool:
@@ -104,7 +110,7 @@ def row(line: Line) -> str:
         _text(line.report.counts, line.report.ready_at_most) + ("" if line.good else " **WRONG**"),
         "?" if line.report.slots is None else str(line.report.slots),
         "no answer" if line.naive is None else str(line.naive),
-        f"{line.polls} polls" if line.polls != 1 else "1 poll",
+        f"{line.slots_polls} / {line.polls} polls",
         line.setup.remark,
     )
     return f"| {' | '.join(cells)} |"

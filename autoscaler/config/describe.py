@@ -6,6 +6,7 @@ password.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,6 +39,7 @@ class TargetSummary:
     broker_name: str = _documented("the Secret and its key, the variable or the file; empty for the others")
     scale_up_window_seconds: float = _documented("stabilisation window of growing")
     scale_down_window_seconds: float = _documented("stabilisation window of shrinking")
+    hints: tuple[str, ...] = _documented("who else is asked about its demand")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,18 @@ def _target(target: TargetSettings) -> TargetSummary:
         broker_name=name,
         scale_up_window_seconds=target.scale_up.stabilization_window_seconds,
         scale_down_window_seconds=target.scale_down.stabilization_window_seconds,
+        hints=tuple(_hints(target)),
     )
+
+
+def _hints(target: TargetSettings) -> Iterable[str]:
+    if target.airflow.metrics is not None:
+        yield f"airflow metrics ({target.airflow.metrics})"
+    if target.airflow_database.used:
+        yield "airflow database"
+    if target.airflow.health_url is not None:
+        yield "airflow health"
+    yield from (hint.name for hint in target.hints)
 
 
 def _broker(broker: BrokerSettings) -> tuple[str, str]:
@@ -117,7 +130,7 @@ def _address(controller: ControllerSettings) -> str:
     return f"{host}:{controller.http_port}"
 
 
-_HEADINGS = ("TARGET", "QUEUES", "REPLICAS", "SLOTS", "BROKER", "UP WINDOW", "DOWN WINDOW")
+_HEADINGS = ("TARGET", "QUEUES", "REPLICAS", "SLOTS", "BROKER", "UP WINDOW", "DOWN WINDOW", "HINTS")
 
 
 def _row(target: TargetSummary) -> tuple[str, ...]:
@@ -129,6 +142,7 @@ def _row(target: TargetSummary) -> tuple[str, ...]:
         " ".join(filter(None, (target.broker_source, printable(target.broker_name)))),
         f"{target.scale_up_window_seconds:g} s",
         f"{target.scale_down_window_seconds:g} s",
+        ", ".join(map(printable, target.hints)) or "none",
     )
 
 

@@ -42,6 +42,11 @@ namespace = "shop"
 name = "by-url"
 queues = ["a"]
 broker.url = "redis://user:hunter2@h:6379/0"
+airflow = { metrics = "official", health_url = "http://h" }
+airflow_database.url = "postgresql://user:hunter2@h/db"
+hints = [{ name = "open orders", query = "x" }]
+[prometheus]
+url = "http://p"
 """
 
 
@@ -51,12 +56,12 @@ def test_the_text_has_a_line_for_each_target() -> None:
         "5 targets, looked at every 1 s; decisions are carried out",
         "watches 2 namespaces, one by one; metrics and probes on 0.0.0.0:8080",
         "",
-        "TARGET               QUEUES              REPLICAS  SLOTS  BROKER             UP WINDOW  DOWN WINDOW",
-        "data/airflow-worker  default             0 to 10   asked  pod-template       0 s        60 s",
-        "shop/celery          a, b, c and 2 more  2 to 30   4      secret broker/url  0 s        300 s",
-        "shop/by-variable     \\u001b              0 to 10   asked  env BROKER_URL     0 s        60 s",
-        "shop/by-file         a, b, c             0 to 10   asked  file /etc/broker   1.5 s      60 s",
-        "shop/by-url          a                   0 to 10   asked  url                0 s        60 s",
+        "TARGET               QUEUES              REPLICAS  SLOTS  BROKER             UP WINDOW  DOWN WINDOW  HINTS",
+        "data/airflow-worker  default             0 to 10   asked  pod-template       0 s        60 s         none",
+        "shop/celery          a, b, c and 2 more  2 to 30   4      secret broker/url  0 s        300 s        none",
+        "shop/by-variable     \\u001b              0 to 10   asked  env BROKER_URL     0 s        60 s         none",
+        "shop/by-file         a, b, c             0 to 10   asked  file /etc/broker   1.5 s      60 s         none",
+        "shop/by-url          a                   0 to 10   asked  url                0 s        60 s         airflow metrics (official), airflow database, airflow health, open orders",
     ]
 
 
@@ -93,6 +98,7 @@ def test_the_values_are_those_of_the_text() -> None:
         "broker_name": "broker/url",
         "scale_up_window_seconds": 0.0,
         "scale_down_window_seconds": 300.0,
+        "hints": [],
     }
     sources = [(target["broker_source"], target["broker_name"]) for target in values["targets"]]
     assert sources[2:] == [("env", "BROKER_URL"), ("file", "/etc/broker"), ("url", "")]
@@ -104,6 +110,7 @@ def test_the_url_of_a_broker_is_never_shown() -> None:
     shown = f"{describe(parsed)}{summary(parsed)}{parsed}{parsed!r}"
     assert "hunter2" not in shown
     assert "redis://" not in shown
+    assert "postgresql://" not in shown
 
 
 @settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])

@@ -12,7 +12,7 @@ TRUTH = Counts(3, 2, 1, 4)
 
 def line(counts: Counts, slots: int | None, ready_at_most: int | None = None) -> Line:
     """Return a line for a report beside the truth."""
-    return Line(SETUPS[0], TRUTH, Report(counts, slots, ready_at_most, ()), 3, 0)
+    return Line(SETUPS[0], TRUTH, Report(counts, slots, ready_at_most, ()), 3, 0, 1)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_a_line_is_good_when_it_is_true_or_unknown(counts: Counts, slots: int | 
 def test_how_a_line_looks() -> None:
     """Unknown numbers are question marks, and a ready one that may be less says so."""
     assert row(line(UNKNOWN, None)).startswith(
-        "| Redis | no worker | 3, 2, 1, 4 | ?, ?, ?, ? | ? | 3 | 0 polls |"
+        "| Redis | no worker | 3, 2, 1, 4 | ?, ?, ?, ? | ? | 3 | 0 / 1 polls |"
     )
     assert "| ≤7, 2, 1, ? |" in row(line(Counts(None, 2, 1, None), 10, 7))
     assert "3, 2, 2, 4 **WRONG**" in row(line(Counts(3, 2, 2, 4), 7))
