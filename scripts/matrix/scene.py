@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,14 +26,15 @@ from kombu.entity import Queue
 
 from autoscaler.brokers.registry import BrokerRegistry
 from autoscaler.brokers.workers import Workforce
+from autoscaler.cluster.scale import DryRunScaler
 from autoscaler.config.model import BrokerSettings, TargetSettings
 from autoscaler.core.account import Hint
 from autoscaler.core.demand import measure
 from autoscaler.core.evidence import missing_evidence
 from autoscaler.core.model import Reading, TargetRef, WorkerPod, WorkerSet, fresh, unknown
 from autoscaler.core.snapshot import Snapshot
-from autoscaler.observe import Moment, observe
-from autoscaler.ports import DepthQuery
+from autoscaler.reconcile import Reconciler
+from autoscaler.report.fan import Reporters
 from scripts.matrix.tasks import BEGUN, ENDED, GO, application
 
 POLL_SECONDS = 1.0
@@ -104,7 +105,8 @@ class Scene:
         self._lost: set[str] = set()
         self._left = 0
         self._kept: Counts | None = None
-        self._target = TargetSettings("matrix", "w", queues, broker=broker.settings)
+        target = TargetSettings("matrix", "w", queues, broker=broker.settings)
+        self._policy = target.policy(POLL_SECONDS)
         self._app = stack.enter_context(application(broker.url, broker.application))
         if broker.quorum:
             made = [Queue(queue, queue_arguments={"x-queue-type": "quorum"}) for queue in queues]
@@ -113,6 +115,17 @@ class Scene:
         stack.callback(self._registry.close)
         self._workforce = Workforce()
         stack.callback(self._workforce.close)
+        self._reconciler = Reconciler(
+            target,
+            self._policy,
+            cluster=self,
+            workforce=self._workforce,
+            hints=NoHints(),
+            scaler=DryRunScaler(),
+            reporter=Reporters(),
+            clock=time.monotonic,
+            wall=time.time,
+        )
         stack.callback((folder / GO).touch)
 
     def send(self, tasks: int, queue: str = "", *, put_off: bool = False, priority: int = 0) -> None:
@@ -201,13 +214,20 @@ class Scene:
         """Return what the length of the first queue alone says, None where there is no answer."""
         return None if self._kept is not None else self.broker.naive(self._queues[0])
 
+    def worker_set(self, _: TargetRef) -> Reading[WorkerSet]:
+        """Return the workers as the cluster would show them."""
+        return fresh(WorkerSet("uid", len(self.pods), tuple(self.pods.values())), "matrix")
+
     def report(self) -> Report:
-        """Read and reckon once, as a tick of the daemon does."""
-        target, broker = self._target, self._target.broker
-        snapshot = self._observe(target, broker)
-        demand = measure(snapshot, target.policy(POLL_SECONDS))
-        self._workforce.attend(target, self.broker.url, snapshot.workers, urgent=True)
-        missing = missing_evidence(snapshot, target.policy(POLL_SECONDS))
+        """Read, reckon and ask the workers once, as a tick of the daemon does."""
+        reader = self._registry.reader(self.broker.url, self.broker.settings)
+        query = replace(self._reconciler.query, look_into_lists=True)
+        plan = self._reconciler.plan(reader.read([query])[0])
+        assert plan is not None  # noqa: S101  # the workers are at hand
+        self._reconciler.attend(self.broker.url, plan)
+        self._reconciler.carry_out(plan)
+        snapshot, demand = plan.snapshot, measure(plan.snapshot, self._policy)
+        missing = missing_evidence(snapshot, self._policy)
         if demand is None:
             return Report(Counts(None, None, None, None, None), None, None, (snapshot.broker.detail,))
         reserved, active = _crew(snapshot)
@@ -218,15 +238,6 @@ class Scene:
         ready = demand.ready if looked else None
         counts = Counts(ready, reserved, active, eta if looked else None, demand.orphaned)
         return Report(counts, demand.slots, demand.ready, missing)
-
-    def _observe(self, target: TargetSettings, broker: BrokerSettings) -> Snapshot:
-        query = DepthQuery(target.ref, target.queues, broker, look_into_lists=True)
-        reading = self._registry.reader(self.broker.url, broker).read([query])[0]
-        workers = WorkerSet("uid", len(self.pods), tuple(self.pods.values()))
-        moment = Moment(time.monotonic(), time.time())
-        snapshot = observe(target, moment, fresh(workers, "matrix"), reading, self._workforce, NoHints())
-        assert snapshot is not None  # noqa: S101  # the workers are at hand
-        return snapshot
 
     def _begun(self) -> set[str]:
         return {path.stem for path in self.folder.glob(f"*{BEGUN}")}
