@@ -130,18 +130,20 @@ def _delivered(snapshot: Snapshot, account: BrokerAccount, busy: int, kept: tupl
 def _disowned(snapshot: Snapshot, delivered: Delivered, busy: int, kept: tuple[float, ...]) -> int:
     """Return how many deliveries there are beyond those that all living workers together answer for.
 
-    What was delivered some time before a worker answered is in its answer, or has ended since. So a
-    worker that was killed, or whose container was restarted at once, leaves what nobody answers for.
+    What was delivered some time before a worker answered is in its answer, has ended since, or waits for
+    its rate limit, of which a worker says nothing. So a worker that was killed leaves what nobody answers
+    for; but that is said only of what was delivered before some worker began, which may be in its place.
     """
     crew = dict(snapshot.crew)
-    accounts = [crew.get(pod.name) for pod in snapshot.workers.pods if pod.started_at is not None]
-    told = [account for account in accounts if account is not None and account.eta is not None]
-    if delivered.shared or len(told) < len(accounts):
+    pods = [pod for pod in snapshot.workers.pods if pod.started_at is not None]
+    accounts = [account for pod in pods if (account := crew.get(pod.name)) and account.eta is not None]
+    if delivered.shared or len(accounts) < len(pods):
         return 0
-    answered_at = snapshot.now - max(account.age_seconds for account in told)
+    answered_at = snapshot.now - max(account.age_seconds for account in accounts)
+    latest_birth = max(pod.started_at or 0.0 for pod in pods)
+    until = min(answered_at - CLOCK_SLACK_SECONDS, latest_birth + CLOCK_SLACK_SECONDS)
     due = sum(at <= snapshot.now + CLOCK_SLACK_SECONDS for at in kept)
-    settled = bisect_right(delivered.deliveries, answered_at - CLOCK_SLACK_SECONDS)
-    return max(0, settled - busy - due)
+    return max(0, bisect_right(delivered.deliveries, until) - busy - due)
 
 
 def _crew(snapshot: Snapshot) -> tuple[int, tuple[float, ...]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from autoscaler.core.account import BrokerAccount, Delivered, Hint, QueueMessages
+from autoscaler.core.account import BrokerAccount, Delivered, Hint, QueueMessages, WorkerAccount
 from autoscaler.core.decide import decide
 from autoscaler.core.demand import CLOCK_SLACK_SECONDS, measure
 from autoscaler.core.history import History
@@ -143,28 +143,49 @@ def test_what_may_still_be_held_is_not_called_left_behind():
     assert demand_of(replace(seen, workers=replace(seen.workers, pods=(pod,)))).held == 1
 
 
+def began(seen: Snapshot, *ages: float) -> Snapshot:
+    """Return a snapshot whose pods' workers began so many seconds ago."""
+    pods = zip(seen.workers.pods, ages, strict=True)
+    return replace(
+        seen,
+        workers=replace(seen.workers, pods=tuple(replace(pod, started_at=NOW - age) for pod, age in pods)),
+    )
+
+
 def test_what_no_living_worker_answers_for_was_left_behind():
-    """One of three was killed, or its container restarted at once: the others are older than its tasks."""
+    """Another worker was killed, in whose place one began; the one that lives on is older than the tasks."""
     crew = (worker("worker-0", 1, 1), worker("worker-1"))
-    seen = snapshot(2, deliveries(230.0, 230.0, 240.0, 250.0), crew=crew)
+    seen = began(snapshot(2, deliveries(230.0, 230.0, 240.0, 250.0), crew=crew), 500.0, 200.0)
     assert (demand_of(seen).held, demand_of(seen).orphaned) == (2, 2)
     idle = replace(seen, crew=(worker("worker-0"), worker("worker-1")))
     assert (quietly(idle).replicas, demand_of(idle).orphaned) == (0, 4)
+    at_once = began(snapshot(1, deliveries(95.0, 205.0), crew=(worker("worker-0"),)), 101.0)
+    assert (demand_of(at_once).held, demand_of(at_once).orphaned) == (0, 2)
+
+
+def test_what_a_rate_limit_holds_back_was_not_left_behind():
+    """It lies in its worker, and in none of its answers; nobody has begun since it was delivered."""
+    seen = snapshot(2, deliveries(230.0), crew=(worker("worker-0"), worker("worker-1")))
+    assert (demand_of(seen).held, demand_of(seen).orphaned) == (1, 0)
+    assert demand_of(began(seen, 500.0, 250.0)).held == 1
 
 
 def test_what_a_worker_may_have_taken_since_its_answer_was_not_left_behind():
     """Nor what one may hold that has not answered, or only in part; nor a task that has just become due."""
-    idle = worker("worker-0")
-    old = ("worker-0", replace(idle[1], age_seconds=25.0))
-    assert demand_of(snapshot(1, deliveries(30.0, 36.0), crew=(old,))).held == 1
-    assert demand_of(snapshot(1, deliveries(9.0, 11.0), crew=(idle,))).held == 1
-    assert demand_of(snapshot(2, deliveries(30.0), crew=(idle,))).held == 1
-    half = ("worker-0", replace(idle[1], eta=None, reserved=None))
-    assert demand_of(snapshot(1, deliveries(30.0), crew=(half,))).held == 1
-    kept = worker("worker-0", eta=(NOW + 5.0, NOW + 900.0))
-    assert demand_of(snapshot(1, deliveries(30.0), crew=(kept,))).held == 1
+    idle, other = worker("worker-0"), worker("worker-1")
+
+    def held(reading: Reading[BrokerAccount], first: tuple[str, WorkerAccount] | None) -> object:
+        crew = (other,) if first is None else (first, other)
+        return demand_of(began(snapshot(2, reading, crew=crew), 500.0, 15.0)).held
+
+    assert held(deliveries(30.0, 36.0), idle) == 0
+    assert held(deliveries(30.0, 36.0), ("worker-0", replace(idle[1], age_seconds=25.0))) == 1
+    assert held(deliveries(9.0, 11.0), idle) == 1
+    assert held(deliveries(30.0), None) == 1
+    assert held(deliveries(30.0), ("worker-0", replace(idle[1], eta=None, reserved=None))) == 1
+    assert held(deliveries(30.0), worker("worker-0", eta=(NOW + 5.0, NOW + 900.0))) == 1
     shared = depth(held=Delivered((NOW - 30.0,), shared=True))
-    assert demand_of(snapshot(1, shared, crew=(idle,))).orphaned == 0
+    assert demand_of(began(snapshot(2, shared, crew=(idle, other)), 500.0, 15.0)).orphaned == 0
 
 
 def test_stuck_tasks_call_up_one_worker_when_it_can_give_them_back():
