@@ -58,13 +58,13 @@ def test_goes_on_from_a_version(store: Store, client: Client) -> None:
 def test_sees_every_change_of_many_writers_once_and_in_order(store: Store, client: Client) -> None:
     """Whatever threads do at the same time, versions only grow and none is missing."""
     writers, each = 4, 50
-    with client.watch("/api/v1/configmaps") as events:
+    before = store.version
+    with client.watch("/api/v1/configmaps", resourceVersion=before) as events:
 
         def write(number: int) -> None:
             for index in range(each):
                 store.create("configmaps", config_map(f"{number}-{index}"))
 
-        before = store.version
         threads = [threading.Thread(target=write, args=(number,)) for number in range(writers)]
         for thread in threads:
             thread.start()
