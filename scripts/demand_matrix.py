@@ -10,6 +10,7 @@ once everything is still: it has to be the truth, or be called unknown.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -131,6 +132,7 @@ def main() -> int:
     parser.add_argument("--only", default="", help="set-ups whose broker and name hold this text")
     parser.add_argument("--write", action="store_true", help="put the table into docs/demand.md")
     wanted = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))  # so that workers and brokers end as well
     chosen = [setup for setup in SETUPS if wanted.only in f"{setup.kind} {setup.name}"]
     lines: list[Line] = []
     print(HEAD, flush=True)

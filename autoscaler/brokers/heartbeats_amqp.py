@@ -15,7 +15,6 @@ from uuid import uuid4
 from kombu.connection import Connection
 from kombu.exceptions import KombuError
 
-from autoscaler.brokers.amqp_transport import AmqpTransport
 from autoscaler.brokers.heartbeats import Event, Realm, events_in
 from autoscaler.brokers.heartbeats_redis import StreamLost
 from autoscaler.brokers.names import Names
@@ -95,7 +94,6 @@ def open_amqp(
     names.find(place.host, timeout_seconds)
     connection = Connection(
         place.url(),
-        transport=AmqpTransport,
         ssl=place.ssl(),
         connect_timeout=timeout_seconds,
         heartbeat=HEARTBEAT_SECONDS,

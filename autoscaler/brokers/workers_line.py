@@ -23,7 +23,6 @@ from kombu.entity import Exchange, Queue
 from kombu.messaging import Consumer, Producer
 
 from autoscaler.brokers.address import Address
-from autoscaler.brokers.amqp_transport import AmqpTransport
 from autoscaler.brokers.names import Names
 from autoscaler.brokers.rabbitmq_address import AmqpAddress
 from autoscaler.brokers.remote import BROKER_ERRORS, transport_options
@@ -146,7 +145,6 @@ class ControlLine:
             tls = False if place.tls is None else place.tls.options()
         self._connection = Connection(
             place.url(),
-            transport=AmqpTransport if isinstance(place, AmqpAddress) else None,
             ssl=tls,
             connect_timeout=seconds,
             heartbeat=0,

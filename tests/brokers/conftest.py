@@ -9,12 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from autoscaler.brokers.address import redis_address
+from autoscaler.brokers.redis import RedisReader
 from autoscaler.sandbox.rabbitmq_server import RabbitServer, ServerTls
 from tests.brokers.certificates import Certificates, make_certificates
 from tests.brokers.rabbits import Vhost, rabbit_or_skip
 from tests.brokers.servers import CeleryWorker, FakeClock, RedisServer, redis_binary
 
 StartRedis = Callable[..., RedisServer]
+OpenReader = Callable[[str], RedisReader]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,19 @@ def start_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartRedis
 def server(start_redis: StartRedis) -> RedisServer:
     """One running server."""
     return start_redis()
+
+
+@pytest.fixture
+def reader_of(clock: FakeClock) -> Iterator[OpenReader]:
+    """Open readers, by the fake clock, that are closed with the test."""
+    with ExitStack() as stack:
+
+        def open_reader(url: str) -> RedisReader:
+            reader = RedisReader(redis_address(url), clock)
+            stack.callback(reader.close)
+            return reader
+
+        yield open_reader
 
 
 @pytest.fixture(scope="session")

@@ -2,38 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
 
-from autoscaler.brokers.address import redis_address
 from autoscaler.brokers.found_queues import EVERY_SECONDS
 from autoscaler.brokers.redis import RedisReader
 from autoscaler.config.model import BrokerSettings
 from autoscaler.core.model import Reading, TargetRef
 from autoscaler.ports import DepthQuery
+from tests.brokers.conftest import OpenReader
 from tests.brokers.rabbits import Vhost, query
 from tests.brokers.servers import CeleryWorker, FakeClock, RedisServer, wait_until
 
 pytestmark = pytest.mark.servers
 
 BROKER = BrokerSettings(timeout_seconds=5.0)
-OpenReader = Callable[[str], RedisReader]
-
-
-@pytest.fixture
-def reader_of(clock: FakeClock) -> Iterator[OpenReader]:
-    """Open readers that are closed with the test."""
-    with ExitStack() as stack:
-
-        def open_reader(url: str) -> RedisReader:
-            reader = RedisReader(redis_address(url), clock)
-            stack.callback(reader.close)
-            return reader
-
-        yield open_reader
 
 
 def asked(*queues: str, **settings: object) -> DepthQuery:

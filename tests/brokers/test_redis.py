@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
 
-from autoscaler.brokers.address import redis_address
 from autoscaler.brokers.redis import RedisReader
 from autoscaler.config.model import BrokerSettings
 from autoscaler.core.account import BrokerAccount
 from autoscaler.core.model import Quality, Reading, TargetRef
 from autoscaler.ports import DepthQuery
 from tests.brokers.accounts import delivered_of, numbers, waiting
-from tests.brokers.conftest import StartRedis
+from tests.brokers.conftest import OpenReader, StartRedis
 from tests.brokers.servers import FakeClock, Proxy, RedisServer, free_port, wait_until
 
 pytestmark = pytest.mark.servers
 
 BROKER = BrokerSettings(timeout_seconds=1.0)
-OpenReader = Callable[[str], RedisReader]
 
 
 def query(name: str, *queues: str, broker: BrokerSettings = BROKER) -> DepthQuery:
@@ -39,19 +35,6 @@ def count(reader: RedisReader, *queries: DepthQuery) -> list[int | None]:
 def one(reader: RedisReader, asked: DepthQuery | None = None) -> Reading[BrokerAccount]:
     """Return the reading for one query."""
     return reader.read([asked or query("a")])[0]
-
-
-@pytest.fixture
-def reader_of(clock: FakeClock) -> Iterator[OpenReader]:
-    """Open readers, by the fake clock, that are closed with the test."""
-    with ExitStack() as stack:
-
-        def open_reader(url: str) -> RedisReader:
-            reader = RedisReader(redis_address(url), clock)
-            stack.callback(reader.close)
-            return reader
-
-        yield open_reader
 
 
 # What is counted
