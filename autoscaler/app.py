@@ -13,16 +13,19 @@ from autoscaler import __version__
 from autoscaler.brokers.registry import BrokerRegistry
 from autoscaler.brokers.workers import Workforce
 from autoscaler.cluster.broker_urls import ClusterBrokerUrls
-from autoscaler.cluster.client import Api
+from autoscaler.cluster.client import Api, own_namespace
+from autoscaler.cluster.cordons import ConfigMapCordons
 from autoscaler.cluster.scale import ApiScaler, DryRunScaler
 from autoscaler.cluster.url_sources import UrlSources
 from autoscaler.cluster.view import ClusterView
 from autoscaler.config.model import Settings
 from autoscaler.core.model import TargetRef
 from autoscaler.daemon import Daemon, Tick
+from autoscaler.dry_run import ImaginedCordons
 from autoscaler.metrics_sources.hints import Hints
 from autoscaler.observe import slots_per_worker
-from autoscaler.ports import Scaler
+from autoscaler.ports import Cordons, Orders, Scaler
+from autoscaler.ports import Workforce as AnyWorkforce
 from autoscaler.reconcile import Reconciler
 from autoscaler.report.fan import Reporters
 from autoscaler.report.http import ReportServer
@@ -30,6 +33,9 @@ from autoscaler.report.log import LogReporter
 from autoscaler.report.metrics import MetricsReporter
 
 SHORT_WAIT_SECONDS = 0.5
+GIVING_BACK_SECONDS = 10.0
+"""How long the daemon takes at its end to have workers take tasks again: less than its grace period."""
+
 LONGEST_SILENCE_TICKS = 10
 LONGEST_SILENCE_SECONDS = 30.0
 
@@ -72,6 +78,11 @@ class Service:
         )
         self._brokers = BrokerRegistry(clock=clock)
         self._workforce = Workforce(clock)
+        self._cordons = (
+            None
+            if controller.dry_run
+            else ConfigMapCordons(api, controller.namespace or own_namespace(), clock)
+        )
         self._sources = UrlSources(api, self._view)
         self._hints = Hints(settings.prometheus, self._sources.database, self._slots, clock)
         self._metrics = MetricsReporter(clock, dry_run=controller.dry_run)
@@ -80,7 +91,16 @@ class Service:
 
     def _compose(self) -> Daemon:
         controller = self._settings.controller
-        scaler: Scaler = DryRunScaler() if controller.dry_run else ApiScaler(self._api, self._view)
+        scaler: Scaler
+        cordons: Cordons
+        orders: Orders
+        workforce: AnyWorkforce
+        if self._cordons is None:
+            scaler = DryRunScaler()
+            cordons = orders = workforce = ImaginedCordons(self._workforce, self._clock)
+        else:
+            scaler, cordons = ApiScaler(self._api, self._view), self._cordons
+            orders = workforce = self._workforce
         reporter = Reporters(LogReporter(), self._metrics)
         return Daemon(
             controller,
@@ -89,9 +109,11 @@ class Service:
                     target,
                     target.policy(controller.poll_interval_seconds),
                     cluster=self._view,
-                    workforce=self._workforce,
+                    workforce=workforce,
                     hints=self._hints,
                     scaler=scaler,
+                    orders=orders,
+                    cordons=cordons,
                     reporter=reporter,
                     clock=self._clock,
                     wall=time.time,
@@ -122,6 +144,8 @@ class Service:
             {"/healthz": self.unhealthy, "/readyz": self.unready},
         )
         self._view.start()
+        if self._cordons is not None:
+            self._cordons.start()
         self._hints.start()
         self._hints.watch(self._settings.targets)
 
@@ -135,13 +159,26 @@ class Service:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._give_back()
         self._daemon.close()
+        if self._cordons is not None:
+            self._cordons.stop()
         self._hints.close()
         self._workforce.close()
         self._brokers.close()
         self._view.stop()
         if self._server is not None:
             self._server.close()
+
+    def _give_back(self) -> None:
+        """Leave no worker behind that takes no tasks because of us, as far as there is time."""
+        if self._cordons is None or self._server is None:
+            return
+        left = self._daemon.give_back(GIVING_BACK_SECONDS)
+        if left:
+            log.warning(
+                "ended before every worker took tasks again: the next start sees to them", workers=left
+            )
 
     @property
     def port(self) -> int:
@@ -159,6 +196,7 @@ class Service:
         while not stop.is_set() and self._clock() < deadline:
             if self._view.wait_settled(SHORT_WAIT_SECONDS, self._clock):
                 break
+        self._sweep(max(0.0, deadline - self._clock()))
         self._daemon.run(stop, self._metrics.ticked)
         log.info("stopped")
 
@@ -167,7 +205,21 @@ class Service:
         self._announce()
         patience = self._settings.controller.api_timeout_seconds
         self._view.wait_settled(patience, self._clock)
+        self._sweep(patience)
         return self._daemon.tick(patience)
+
+    def _sweep(self, seconds: float) -> None:
+        """Forget the cordons of objects that are gone, and tell of those that nobody sees to."""
+        if self._cordons is None or not self._cordons.wait_settled(seconds):
+            return
+        seen = {ref: self._view.worker_set(ref).value for ref in self._targets}
+        uids = {ref: None if workers is None else workers.uid for ref, workers in seen.items()}
+        for target in self._cordons.forget_others(uids):
+            log.warning(
+                f"{target}: workers were told to take no tasks and are not given their queues back, since it "
+                "is not among the targets",
+                target=target,
+            )
 
     def _announce(self) -> None:
         controller = self._settings.controller

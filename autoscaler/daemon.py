@@ -42,6 +42,9 @@ LOOK_SHARE = 0.1
 LOOKERS = 8
 """Brokers that are looked for at the same time."""
 
+GIVING_BACK_SECONDS = 0.25
+"""The pause between two looks at whether workers take tasks again, before the daemon ends."""
+
 GOOD = frozenset({OutcomeKind.UNCHANGED, OutcomeKind.APPLIED, OutcomeKind.DRY_RUN})
 
 
@@ -128,6 +131,20 @@ class Daemon:
             ticked(self.tick().seconds)
             due = next_due(due, self._interval, self._clock())
             stop.wait(max(0.0, due - self._clock()))
+
+    def give_back(self, seconds: float) -> int:
+        """Have every worker that was told to take no tasks take them again, within so many seconds.
+
+        Returns how many have not said by then that they do; those are still remembered.
+        """
+        for reconciler in self._reconcilers:
+            reconciler.closing = True
+        deadline = self._clock() + seconds
+        pause = threading.Event()
+        while (left := sum(member.cordons for member in self._reconcilers)) and self._clock() < deadline:
+            self.tick()
+            pause.wait(GIVING_BACK_SECONDS)
+        return left
 
     def close(self) -> None:
         """End the threads, once what they are doing is done."""
@@ -259,10 +276,10 @@ class Daemon:
             if url:
                 member.attend(url, plan)
             if plan.writes:
-                job = self._writers.submit(self._carry_out, member, plan)
+                job = self._writers.submit(self._carry_out, member, plan, url)
                 handed_on = True
                 return job
-            member.carry_out(plan)
+            member.carry_out(plan, url)
             return _done(_result(plan, good=True))
         except Exception as error:  # noqa: BLE001  # one broken target never stops the others
             self._reporter.failed(member.target.ref, error)
@@ -271,12 +288,12 @@ class Daemon:
             if not handed_on:
                 member.release()
 
-    def _carry_out(self, member: Reconciler, plan: Plan) -> Result:
+    def _carry_out(self, member: Reconciler, plan: Plan, url: str) -> Result:
         """Carry a plan out, unless it has waited so long for its turn that it has to be made anew."""
         try:
             if self._clock() - plan.snapshot.at > max(OLDEST_PLAN_SECONDS, self._interval):
                 return Result.LATE
-            outcome = member.carry_out(plan)
+            outcome = member.carry_out(plan, url)
             return _result(plan, good=outcome.kind in GOOD)
         except Exception as error:  # noqa: BLE001  # one broken target never stops the others
             self._reporter.failed(member.target.ref, error)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from autoscaler.config.model import TargetSettings
 from autoscaler.core.account import BrokerAccount
-from autoscaler.core.model import Quality, Reading, WorkerSet, fresh, unknown
+from autoscaler.core.model import Cordon, Quality, Reading, WorkerSet, fresh, unknown
 from autoscaler.core.sharing import share_of
 from autoscaler.core.snapshot import Snapshot
 from autoscaler.ports import Hints, Workforce
@@ -20,6 +20,14 @@ class Moment:
 
     at: float
     now: float
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What is remembered of a target's cordons, and whether the daemon is about to end."""
+
+    cordons: Reading[tuple[Cordon, ...]]
+    closing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +45,7 @@ def observe(
     broker: Reading[BrokerAccount],
     workforce: Workforce,
     hints: Hints,
+    memory: Memory,
 ) -> Snapshot | None:
     """Return what there is to know of a target, None where the cluster does not show it."""
     if workers.value is None:
@@ -53,6 +62,9 @@ def observe(
         crew_detail=workforce.detail(target.ref),
         strangers=workforce.strangers(target.ref).value or 0,
         hints=tuple(hints.hints(target.ref)),
+        cordons=memory.cordons.value,
+        cordons_detail=memory.cordons.detail,
+        closing=memory.closing,
     )
 
 

@@ -6,14 +6,16 @@ other.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from autoscaler.config.model import BrokerSettings, TargetSettings
 from autoscaler.core.account import BrokerAccount, Hint, WorkerAccount
 from autoscaler.core.model import (
+    Cordon,
     Decision,
+    Order,
     Outcome,
     Reading,
     TargetRef,
@@ -138,15 +140,48 @@ class Workforce(Protocol):
         """Return what is not known of a target's workers, and why; empty when nothing is missing."""
         ...
 
-    def attend(self, target: TargetSettings, url: str, workers: WorkerSet, *, urgent: bool) -> None:
+    def attend(
+        self,
+        target: TargetSettings,
+        url: str,
+        workers: WorkerSet,
+        *,
+        urgent: bool,
+        leaving: Collection[str] = (),
+    ) -> None:
         """Listen to a target's workers and ask them when it is due: called at every tick.
 
-        `urgent` says that something depends on what they hold.
+        `urgent` says that something depends on what they hold, `leaving` are the pods whose workers are
+        to go.
         """
+        ...
+
+    def make_sure(self, target: TargetSettings, url: str, pods: Sequence[str]) -> None:
+        """Ask the workers in these pods now and wait for their answers, no longer than a few timeouts."""
         ...
 
     def leave(self, target: TargetSettings, url: str) -> None:
         """Listen no longer: the target has no workers, and nothing waits for any."""
+        ...
+
+
+class Orders(Protocol):
+    """The way to tell workers what to consume. A dry run has another one."""
+
+    def give(self, target: TargetSettings, url: str, orders: Sequence[Order]) -> None:
+        """Have workers told before long, and return at once; what they say later tells what came of it."""
+        ...
+
+
+class Cordons(Protocol):
+    """The memory of which workers take no tasks because of us, which outlives the daemon."""
+
+    def recall(self, target: TargetRef, uid: str) -> Reading[tuple[Cordon, ...]]:
+        """Return the cordons of a target, from memory; unknown until they have been read once."""
+        ...
+
+    def record(self, target: TargetRef, uid: str, cordons: Sequence[Cordon]) -> str:
+        """Remember these cordons of a target for good, and return why that failed, empty if it did not."""
         ...
 
 

@@ -10,12 +10,22 @@ from autoscaler.config.model import TargetSettings
 from autoscaler.core.account import BrokerAccount
 from autoscaler.core.decide import decide
 from autoscaler.core.history import History
-from autoscaler.core.model import Decision, Outcome, OutcomeKind, Reading, stale
+from autoscaler.core.model import Cordon, Decision, Outcome, OutcomeKind, Reading, WorkerSet, stale
 from autoscaler.core.policy import Policy
 from autoscaler.core.queues import is_glob
 from autoscaler.core.snapshot import Snapshot
-from autoscaler.observe import Moment, observe
-from autoscaler.ports import Cluster, DepthQuery, DepthReader, Hints, Reporter, Scaler, Workforce
+from autoscaler.observe import Memory, Moment, observe
+from autoscaler.ports import (
+    Cluster,
+    Cordons,
+    DepthQuery,
+    DepthReader,
+    Hints,
+    Orders,
+    Reporter,
+    Scaler,
+    Workforce,
+)
 
 SETTLING_SECONDS = 10.0
 """How long after tasks have begun to wait workers may still be filling up with them."""
@@ -36,7 +46,26 @@ class Plan:
     @property
     def writes(self) -> bool:
         """Whether carrying it out asks the cluster for something."""
-        return self.decision.replicas != self.decision.current
+        return self.decision.replicas != self.decision.current or self.changes_cordons
+
+    @property
+    def changes_cordons(self) -> bool:
+        """Whether other cordons are to be remembered than those that are."""
+        return self.decision.cordons != (self.snapshot.cordons or ())
+
+    @property
+    def going(self) -> tuple[str, ...]:
+        """The pods with a worker that it takes away."""
+        if self.decision.replicas >= self.decision.current:
+            return ()
+        return tuple(
+            pod.name
+            for pod in self.snapshot.workers.pods
+            if pod.place is not None
+            and pod.place >= self.decision.replicas
+            and pod.occupied
+            and not pod.terminating
+        )
 
 
 class Reconciler:
@@ -58,6 +87,8 @@ class Reconciler:
         workforce: Workforce,
         hints: Hints,
         scaler: Scaler,
+        orders: Orders,
+        cordons: Cordons,
         reporter: Reporter,
         clock: Callable[[], float],
         wall: Callable[[], float],
@@ -70,10 +101,13 @@ class Reconciler:
         self._workforce = workforce
         self._hints = hints
         self._scaler = scaler
+        self._orders = orders
+        self._cordons = cordons
         self._reporter = reporter
         self._clock = clock
         self._wall = wall
         self.look_into_lists = True
+        self.closing = False
         self._waiting_since: float | None = None
         self._claim = threading.Lock()
         self._uid = ""
@@ -114,7 +148,8 @@ class Reconciler:
         ref = self.target.ref
         workers = self._cluster.worker_set(ref)
         moment = Moment(self._clock(), self._wall())
-        snapshot = observe(self.target, moment, workers, broker, self._workforce, self._hints)
+        memory = Memory(self._recalled(workers), self.closing)
+        snapshot = observe(self.target, moment, workers, broker, self._workforce, self._hints, memory)
         if snapshot is None:
             self._reporter.unseen(ref, workers.detail)
             return None
@@ -122,6 +157,16 @@ class Reconciler:
         decision = decide(snapshot, self._policy, history)
         self.look_into_lists = not snapshot.workers.pods or bool(decision.later_tasks)
         return Plan(broker, snapshot, history, decision)
+
+    def _recalled(self, workers: Reading[WorkerSet]) -> Reading[tuple[Cordon, ...]]:
+        uid = "" if workers.value is None else workers.value.uid
+        return self._cordons.recall(self.target.ref, uid)
+
+    @property
+    def cordons(self) -> int:
+        """How many workers take no tasks because of us, as far as is known."""
+        recalled = self._recalled(self._cluster.worker_set(self.target.ref)).value
+        return len(recalled or ())
 
     def attend(self, url: str, plan: Plan) -> None:
         """Have the workers listened to and asked, as far as a plan calls for it; takes no time.
@@ -134,7 +179,8 @@ class Reconciler:
             self._workforce.leave(self.target, url)
             return
         urgent = not self._settled(snapshot)
-        self._workforce.attend(self.target, url, snapshot.workers, urgent=urgent)
+        leaving = decision.draining
+        self._workforce.attend(self.target, url, snapshot.workers, urgent=urgent, leaving=leaving)
 
     def _settled(self, snapshot: Snapshot) -> bool:
         """Return whether tasks have been waiting for so long that workers are full of them."""
@@ -148,22 +194,42 @@ class Reconciler:
             self._waiting_since = snapshot.at
         return snapshot.at - self._waiting_since >= SETTLING_SECONDS
 
-    def carry_out(self, plan: Plan) -> Outcome:
+    def carry_out(self, plan: Plan, url: str) -> Outcome:
         """Act on a plan, report, remember, and return what came of it.
 
         A conflict drops the decision: what was read live is decided on once more, and a second conflict
         is left to the next tick.
         """
-        outcome = self._act(plan)
+        outcome = self._carry_out(plan, url)
         if outcome.kind is OutcomeKind.CONFLICT:
-            again = self.plan(older(plan.broker, self._clock() - plan.snapshot.at))
+            again = self._again(plan)
             if again is not None:
-                outcome = self._act(again)
+                outcome = self._carry_out(again, url)
         return outcome
 
-    def _act(self, plan: Plan) -> Outcome:
+    def _carry_out(self, plan: Plan, url: str) -> Outcome:
+        """Act on what is left of a plan when the workers that are to go have been asked once more."""
+        if plan.going and self.target.remote_control:
+            self._workforce.make_sure(self.target, url, plan.going)
+            again = self._again(plan)
+            if again is None:
+                return Outcome(OutcomeKind.UNCHANGED, plan.decision.current, "it is not seen any more")
+            plan = again
+        return self._act(plan, url)
+
+    def _again(self, plan: Plan) -> Plan | None:
+        """Decide once more on the same reading of the broker, which has aged."""
+        return self.plan(older(plan.broker, self._clock() - plan.snapshot.at))
+
+    def _act(self, plan: Plan, url: str) -> Outcome:
         decision = plan.decision
-        if plan.writes:
+        failure = self._remember_cordons(plan)
+        orders = [order for order in decision.orders if order.consume or not failure]
+        if orders:
+            self._orders.give(self.target, url, orders)
+        if failure and decision.replicas <= decision.current:
+            outcome = Outcome(OutcomeKind.FAILED, decision.current, f"no worker is drained: {failure}")
+        elif decision.replicas != decision.current:
             outcome = self._scaler.scale(decision)
         else:
             outcome = Outcome(OutcomeKind.UNCHANGED, decision.current)
@@ -171,6 +237,12 @@ class Reconciler:
             self._history = _after(plan.history, decision, outcome, self._policy)
         self._reporter.report(plan.snapshot, decision, outcome)
         return outcome
+
+    def _remember_cordons(self, plan: Plan) -> str:
+        """Write down which workers are to take no tasks before any is told; return why that failed."""
+        if not plan.changes_cordons:
+            return ""
+        return self._cordons.record(self.target.ref, plan.decision.uid, plan.decision.cordons)
 
     def _remembered(self, snapshot: Snapshot) -> History:
         if self._history is None or self._uid != snapshot.workers.uid:

@@ -13,23 +13,29 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor, wait
 from dataclasses import replace
 
 from autoscaler.brokers.heartbeats import Heard, Roll
 from autoscaler.brokers.heartbeats_streams import Streams
-from autoscaler.brokers.workers_account import BUSY_SECONDS, Node
+from autoscaler.brokers.workers_account import BUSY_SECONDS, SHORTEST_SECONDS, Node
 from autoscaler.brokers.workers_desk import Desks, OpenLine
 from autoscaler.brokers.workers_target import TargetRecord
 from autoscaler.config.model import TargetSettings
 from autoscaler.core.account import WorkerAccount
-from autoscaler.core.model import Quality, Reading, TargetRef, WorkerPod, WorkerSet, fresh, unknown
+from autoscaler.core.model import Order, Quality, Reading, TargetRef, WorkerPod, WorkerSet, fresh, unknown
 
 SOURCE = "celery stats"
 THREADS = 4
 RENEWAL_GRACE_SECONDS = 360.0
 FORGOTTEN_AFTER_SECONDS = 86_400.0
+LEAVING_SECONDS = 0.8
+"""The time between two questions to an idle worker that is to go: one for each look of a second."""
+
+SURE_TIMEOUTS = 3
+"""How long the last question before a worker goes is waited for, in timeouts of an answer."""
+
 NOBODY = "no worker was ready to be asked yet"
 
 
@@ -54,10 +60,18 @@ class Workforce:
         self._targets: dict[TargetRef, TargetRecord] = {}
         self._lock = threading.Lock()
 
-    def attend(self, target: TargetSettings, url: str, workers: WorkerSet, *, urgent: bool) -> None:
+    def attend(
+        self,
+        target: TargetSettings,
+        url: str,
+        workers: WorkerSet,
+        *,
+        urgent: bool,
+        leaving: Collection[str] = (),
+    ) -> None:
         """Listen to a target's heartbeats and ask its workers when it is due. See the port."""
         self.want(target, url, on=True)
-        self.ask(target, url, workers, urgent=urgent)
+        self.ask(target, url, workers, urgent=urgent, leaving=leaving)
 
     def leave(self, target: TargetSettings, url: str) -> None:
         """Listen no longer. See the port."""
@@ -76,13 +90,22 @@ class Workforce:
         if record is not None and record.place is not None and record.settings is not None:
             self._streams.want(target, record.place, record.settings.broker, on=False)
 
-    def ask(self, target: TargetSettings, url: str, workers: WorkerSet, *, urgent: bool = False) -> None:
+    def ask(
+        self,
+        target: TargetSettings,
+        url: str,
+        workers: WorkerSet,
+        *,
+        urgent: bool = False,
+        leaving: Collection[str] = (),
+    ) -> None:
         """Have the ready workers asked that are due, and return at once: call it every tick.
 
         A worker is due when it has become ready, when it begins to consume again, when it is heard to work
         after an answer that it is idle, every `inspect_every_seconds` while it is `urgent` to know, or
         the worker holds ETA tasks, every minute otherwise, and sooner after silence; never twice within
-        two seconds.
+        two seconds. One that is `leaving` is asked more often while it is idle, for all that its going
+        depends on, whether it is ready or not.
         """
         record, now = self._target(target.ref), self._clock()
         place = record.find(target, url)
@@ -95,21 +118,44 @@ class Workforce:
         directory = desk.directory(target.broker)
         ready: dict[str, Node] = {}
         for pod in workers.pods:
-            if pod.ready and not pod.terminating:
+            leaves = pod.name in leaving
+            if (pod.ready or leaves) and not pod.terminating:
                 node = directory.node(_node_of(target, pod))
                 ready[node.name] = node
-                if node.name not in record.ready:
-                    node.restarted()
+                if node.name not in record.ready or node.started_at != pod.started_at:
+                    node.restarted(pod.started_at)
                 node.wanted_at = now
-                hurry = urgent or bool(node.said and node.said.holding.eta)
-                node.interval_seconds = target.inspect_every_seconds if hurry else BUSY_SECONDS
+                node.interval_seconds = _interval(node, target, urgent=urgent, leaves=leaves)
                 heard = _heard(roll, node.name)
                 if node.due(now, heard):
-                    desk.put(node, target.broker, facts=node.wants_facts(now, heard))
+                    desk.put(node, target.broker, facts=leaves or node.wants_facts(now, heard))
         record.ready = ready
         if roll is not None:
             for node in directory.unknown(roll, now):
                 desk.put(node, target.broker, facts=True)
+
+    def give(self, target: TargetSettings, url: str, orders: Sequence[Order]) -> None:
+        """Tell workers what to consume. See the port."""
+        record, now = self._target(target.ref), self._clock()
+        place = record.find(target, url)
+        if place is None:
+            return
+        desk = self._desks.at(place)
+        directory = desk.directory(target.broker)
+        for order in orders:
+            node = directory.node(_named(target, order.pod))
+            if node.takes(order, now):
+                desk.put(node, target.broker, facts=True, order=order)
+
+    def make_sure(self, target: TargetSettings, url: str, pods: Sequence[str]) -> None:
+        """Ask workers now, and wait for what they answer. See the port."""
+        place = self._target(target.ref).find(target, url)
+        if place is None:
+            return
+        desk = self._desks.at(place)
+        directory = desk.directory(target.broker)
+        asked = [desk.put(directory.node(_named(target, pod)), target.broker, facts=True) for pod in pods]
+        wait(asked, timeout=SURE_TIMEOUTS * target.broker.answer_timeout_seconds)
 
     def workers(self, target: TargetRef, pods: Sequence[WorkerPod]) -> tuple[tuple[str, WorkerAccount], ...]:
         """Return what is known of the workers in these pods, by pod; of some there may be nothing."""
@@ -201,7 +247,21 @@ class Workforce:
 
 
 def _node_of(target: TargetSettings, pod: WorkerPod) -> str:
-    return target.worker_node.replace("{pod}", pod.name)
+    return _named(target, pod.name)
+
+
+def _named(target: TargetSettings, pod: str) -> str:
+    return target.worker_node.replace("{pod}", pod)
+
+
+def _interval(node: Node, target: TargetSettings, *, urgent: bool, leaves: bool) -> float:
+    """Return the time until a worker's next question."""
+    said = node.said
+    if leaves:
+        busy = said is not None and said.holding.active + said.holding.reserved > 0
+        return SHORTEST_SECONDS if busy else LEAVING_SECONDS
+    hurry = urgent or bool(said and said.holding.eta)
+    return target.inspect_every_seconds if hurry else BUSY_SECONDS
 
 
 def _heard(roll: Roll | None, node: str) -> Heard | None:

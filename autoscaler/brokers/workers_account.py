@@ -19,14 +19,15 @@ from dataclasses import dataclass
 
 from autoscaler.brokers.heartbeats import Heard
 from autoscaler.brokers.workers_answers import Facts, Holding
-from autoscaler.core.account import WorkerAccount
-from autoscaler.core.model import Quality
+from autoscaler.core.account import Answer, WorkerAccount
+from autoscaler.core.model import Order, Quality
 
 BUSY_SECONDS = 60.0
 FACTS_SECONDS = 60.0
 SHORTEST_SECONDS = 2.0
 QUICK_TRIES = 15
 NEVER = float("-inf")
+KEPT_ANSWERS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,9 @@ class Node:
     `moving` says that its last answer was another one than that before, so that the next is due soon.
     `silent` counts the questions without an answer since the last one that had one, `interval_seconds`
     is the time after which the next answer is due, `wanted_at` when a target last spoke of it.
+    `answers` are the last ones in a row, `cordoned_at` is when it first said that it consumes nothing,
+    having said nothing else since, and `ordered_at` when it was last told what to consume; `ordered` is
+    what it is about to be told. `started_at` is when its process started, in seconds since the epoch.
     """
 
     name: str
@@ -56,10 +60,17 @@ class Node:
     moving: bool = False
     queued: bool = False
     wanted_at: float = NEVER
+    answers: tuple[Said, ...] = ()
+    cordoned_at: float | None = None
+    ordered_at: float = NEVER
+    ordered: Order | None = None
+    started_at: float | None = None
 
-    def restarted(self) -> None:
+    def restarted(self, started_at: float | None = None) -> None:
         """Forget what another process of the same name said, but for what its kind can do."""
+        self.started_at = started_at
         self.said, self.silent, self.asked_at, self.facts_at = None, 0, None, NEVER
+        self.answers, self.cordoned_at, self.ordered_at = (), None, NEVER
 
     def due(self, now: float, heard: Heard | None) -> bool:
         """Return whether it is time to ask."""
@@ -68,11 +79,11 @@ class Node:
         if self.asked_at is None:
             return True
         since = now - self.asked_at
-        if since < SHORTEST_SECONDS:
+        if since < min(SHORTEST_SECONDS, self.interval_seconds):
             return False
         if turned(heard, self.asked_at) and not (heard and heard.offline):
             return True
-        if self._belied(heard):
+        if self._belied(heard) or self._freed(heard, self.asked_at):
             return True
         return since >= (self._pause() if self.silent else self._interval(heard))
 
@@ -80,15 +91,34 @@ class Node:
         """Return whether to ask for what seldom changes, too."""
         return self.facts is None or now - self.facts_at >= FACTS_SECONDS or turned(heard, self.facts_at)
 
-    def take(self, at: float, holding: Holding | None, facts: Facts | None) -> None:
-        """Take what was answered to a question sent at a time."""
+    def takes(self, order: Order, now: float) -> bool:
+        """Return whether an order may be sent now: whoever is silent finds all of them when it goes on."""
+        if self.ordered == order:
+            return False
+        return not self.silent or self.asked_at is None or now - self.asked_at >= self._pause()
+
+    def told(self, at: float) -> None:
+        """Take note that it was told what to consume: what it said of that before counts no more."""
+        self.ordered_at, self.cordoned_at = at, None
+
+    def take(self, at: float, ended_at: float, holding: Holding | None, facts: Facts | None) -> None:
+        """Take what was answered to a question sent at a time, in a call that ended at another.
+
+        That a worker consumes nothing is true from the end of the call on, at the latest.
+        """
         if facts is not None:
             self.facts, self.facts_at = facts, at
+            if facts.queues:
+                self.cordoned_at = None
+            elif self.cordoned_at is None:
+                self.cordoned_at = ended_at
         if holding is None:
             self.silent += 1
+            self.answers = ()
         else:
             self.moving = self.said is None or self.said.holding != holding
             self.said, self.silent = Said(holding, at), 0
+            self.answers = (*self.answers, self.said)[-KEPT_ANSWERS:]
 
     def account(self, now: float, heard: Heard | None) -> WorkerAccount | None:
         """Return what is known by now."""
@@ -122,10 +152,29 @@ class Node:
             reserved=reserved,
             eta=held.eta,
             slots=facts.slots if facts else None,
-            queues=facts.queues if facts else None,
+            queues=facts.queues if facts and self.facts_at >= self.ordered_at else None,
             age_seconds=age,
             quality=Quality.FRESH if good else Quality.STALE,
             source=source,
+            cordoned_seconds=self._cordoned_seconds(now, heard),
+            answers=self._unbroken(now, heard),
+        )
+
+    def _cordoned_seconds(self, now: float, heard: Heard | None) -> float | None:
+        """Return for how long it has consumed nothing; not known once it has begun or ended since."""
+        if self.cordoned_at is None or turned(heard, self.facts_at):
+            return None
+        return now - self.cordoned_at
+
+    def _unbroken(self, now: float, heard: Heard | None) -> tuple[Answer, ...]:
+        """Return the last answers in a row that nothing heard since contradicts."""
+        said = self.said
+        if said is None or self.silent or turned(heard, said.at):
+            return ()
+        if heard is not None and heard.active and heard.active_at > said.at:
+            return ()
+        return tuple(
+            Answer(now - answer.at, answer.holding.active, answer.holding.reserved) for answer in self.answers
         )
 
     def _interval(self, heard: Heard | None) -> float:
@@ -144,6 +193,13 @@ class Node:
         if said is None or heard is None or not heard.active or self.silent:
             return False
         return heard.active_at > said.at and not said.holding.active and not said.holding.reserved
+
+    def _freed(self, heard: Heard | None, asked_at: float) -> bool:
+        """Return whether a worker that is to go, and was busy or silent, was heard to run nothing since."""
+        busy = self.silent or (self.said is not None and self.said.holding.active)
+        if not busy or heard is None or self.interval_seconds > SHORTEST_SECONDS:
+            return False
+        return heard.active == 0 and heard.active_at > asked_at
 
     def _pause(self) -> float:
         """Return the time until the next question after questions without an answer.

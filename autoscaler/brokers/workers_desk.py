@@ -1,17 +1,20 @@
-"""Sending inspections: one call at a time for each broker, in a few threads for all of them.
+"""Sending inspections and orders: one call at a time for each broker, in a few threads for all of them.
 
-Questions to one broker wait at its desk and go out together. A broker that does not let itself be
-asked is left alone for growing pauses, and a connection that is idle for half a minute is closed.
+Questions to one broker wait at its desk and go out together; workers that did not answer the last time
+go by themselves and last, so that nobody waits for them. What a worker is told to consume goes before
+the question what it consumes, so that the answer tells what has come of it. A broker that does not let
+itself be asked is left alone for growing pauses, and a connection that is idle for half a minute is
+closed.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from autoscaler.breaker import Breaker, refusal
 from autoscaler.brokers.address import Address
@@ -22,8 +25,12 @@ from autoscaler.brokers.workers_directory import Directory
 from autoscaler.brokers.workers_failures import reason
 from autoscaler.brokers.workers_line import Answers, ControlLine, Layout, layout_of
 from autoscaler.config.model import BrokerSettings
+from autoscaler.core.model import Order
 
 NODES_AT_ONCE = 20
+ROUND, ROUNDS = ("active_queues",), 5
+"""What workers are asked after an order, and how often at once: they mostly obey before the second time."""
+
 IDLE_SECONDS = 30.0
 SWEEP_SECONDS = 5.0
 FORGOTTEN_AFTER_SECONDS = 600.0
@@ -36,6 +43,7 @@ class Control(Protocol):
 
     @property
     def worn(self) -> bool: ...  # noqa: D102  # see there
+    def tell(self, nodes: Sequence[str], command: str, arguments: Mapping[str, str]) -> None: ...  # noqa: D102
     def ask(self, nodes: Sequence[str], commands: Sequence[str]) -> Answers: ...  # noqa: D102
     def close(self) -> None: ...  # noqa: D102
 
@@ -48,6 +56,13 @@ class _Question:
     node: Node
     broker: BrokerSettings
     facts: bool
+    order: Order | None = None
+    answered: Future[None] = field(default_factory=Future)
+
+    @property
+    def goes_with(self) -> tuple[Layout, bool]:
+        """What the questions of one call have in common."""
+        return layout_of(self.broker), bool(self.node.silent)
 
 
 class Desk:
@@ -83,16 +98,25 @@ class Desk:
             return self._detail
         return refusal(self._breaker, self._detail, self._clock())
 
-    def put(self, node: Node, broker: BrokerSettings, *, facts: bool) -> None:
-        """Have a node asked before long, unless its broker has to be left alone."""
+    def put(
+        self, node: Node, broker: BrokerSettings, *, facts: bool, order: Order | None = None
+    ) -> Future[None]:
+        """Have a node asked before long, and told before that what to consume.
+
+        What is returned is done when it has been asked, or will not be as its broker has to be left alone.
+        """
+        question = _Question(node, broker, facts or order is not None, order)
         with self._lock:
             if self._closed or not (self._busy or self._breaker.admits(self._clock())):
-                return
+                question.answered.set_result(None)
+                return question.answered
             node.queued = True
-            self._questions.append(_Question(node, broker, facts))
+            node.ordered = order or node.ordered
+            self._questions.append(question)
             if not self._busy:
                 self._busy = True
                 self._executor.submit(self._work)
+        return question.answered
 
     def idle(self, now: float) -> bool:
         """Return whether the connection is not needed; close it in a thread then."""
@@ -109,6 +133,8 @@ class Desk:
         """Hang up; nobody may be asking any more."""
         with self._lock:
             self._closed = True
+            _settle(self._questions)
+            self._questions.clear()
         self._hang_up()
 
     def _work(self) -> None:
@@ -122,28 +148,35 @@ class Desk:
                 self._hang_up()
         finally:
             with self._lock:
-                for question in batch:
-                    question.node.queued = False
+                _settle(batch)
                 self._used_at = self._clock()
                 self._busy = bool(self._questions) and not self._closed
                 if self._busy:
                     self._executor.submit(self._work)
 
     def _batch(self) -> list[_Question]:
-        """Take the first question and those behind it that can be asked in the same call."""
-        batch: list[_Question] = []
-        for _ in range(len(self._questions)):
-            first = batch[0] if batch else self._questions[0]
-            question = self._questions[0]
-            if len(batch) == NODES_AT_ONCE or layout_of(question.broker) != layout_of(first.broker):
-                break
-            batch.append(self._questions.popleft())
-        return batch
+        """Take the first question, of a worker that answers if there is one, and what can go with it.
+
+        No worker is in it twice, so that it is told one thing after the other.
+        """
+        first = min(self._questions, key=lambda question: bool(question.node.silent), default=None)
+        batch: dict[int, _Question] = {}
+        left: deque[_Question] = deque()
+        for question in self._questions:
+            fits = first is not None and question.goes_with == first.goes_with
+            if fits and len(batch) < NODES_AT_ONCE and id(question.node) not in batch:
+                batch[id(question.node)] = question
+            else:
+                left.append(question)
+        self._questions = left
+        return list(batch.values())
 
     def _ask(self, batch: Sequence[_Question]) -> None:
         at = self._clock()
         for question in batch:
             question.node.asked_at = at
+            if question.order is not None:
+                question.node.told(at)
         try:
             answers = self._call(batch)
         except Exception as error:  # noqa: BLE001  # whatever it was, the asking has to go on
@@ -151,11 +184,12 @@ class Desk:
             for question in batch:
                 question.node.asked_at = None
             return
+        ended_at = self._clock()
         self._breaker, self._detail = self._breaker.succeeded(), answers.detail
         for question in batch:
             told = answers.told.get(question.node.name, {})
             known = facts(told)
-            question.node.take(at, holding(told), known)
+            question.node.take(at, ended_at, holding(told), known)
             if known is not None:
                 self.directory(question.broker).note(question.node.name, known.queues)
 
@@ -165,22 +199,61 @@ class Desk:
             self._hang_up()
         if self._control is None:
             self._control = self._open(self._place, broker)
+        self._tell(self._control, batch)
         commands = HELD + FACTS if any(question.facts for question in batch) else HELD
         return self._control.ask(sorted({question.node.name for question in batch}), commands)
+
+    def _tell(self, control: Control, batch: Sequence[_Question]) -> None:
+        """Tell nodes what to consume, those together that are told the same, and wait until they do.
+
+        A worker obeys in the next round of its loop, and may say in the same round what was before.
+        """
+        same: dict[tuple[str, str], list[str]] = {}
+        ordered = [(question.node, question.order) for question in batch if question.order is not None]
+        for node, order in ordered:
+            command = "add_consumer" if order.consume else "cancel_consumer"
+            for queue in order.queues:
+                same.setdefault((command, queue), []).append(node.name)
+        for (command, queue), nodes in same.items():
+            control.tell(sorted(nodes), command, {"queue": queue})
+        waited_for = {node.name: order for node, order in ordered}
+        for _ in range(ROUNDS if ordered else 0):
+            told = control.ask(sorted(waited_for), ROUND).told
+            waited_for = {
+                name: order for name, order in waited_for.items() if not _obeyed(order, told.get(name))
+            }
+            if not waited_for or not told:
+                return
 
     def _fail(self, detail: str) -> None:
         self._breaker = self._breaker.failed(self._clock())
         self._detail = detail
         self._hang_up()
         with self._lock:
-            for question in self._questions:
-                question.node.queued = False
+            _settle(self._questions)
             self._questions.clear()
 
     def _hang_up(self) -> None:
         control, self._control = self._control, None
         if control is not None:
             control.close()
+
+
+def _obeyed(order: Order, told: Mapping[str, Any] | None) -> bool:
+    """Return whether a worker's answer says that it does what it was told; silence is not waited for."""
+    if told is None:
+        return True
+    consumed = {queue.name for queue in told["active_queues"]}
+    return consumed.issuperset(order.queues) if order.consume else consumed.isdisjoint(order.queues)
+
+
+def _settle(questions: Iterable[_Question]) -> None:
+    """Take note that questions were asked, or will not be."""
+    for question in questions:
+        question.node.queued = False
+        if question.node.ordered is question.order:
+            question.node.ordered = None
+        question.answered.set_result(None)
 
 
 class Desks:

@@ -104,6 +104,12 @@ class ControlLine:
         """Whether the reply queue is so old that a new one has to be made."""
         return self._connection is not None and self._clock() - self._opened_at >= LONGEST_LIFE_SECONDS
 
+    def tell(self, nodes: Sequence[str], command: str, arguments: Mapping[str, str]) -> None:
+        """Have nodes do something, before anything that they are told or asked later."""
+        if self._connection is None:
+            self._open()
+        self._publish("", command, nodes, arguments)
+
     def ask(self, nodes: Sequence[str], commands: Sequence[str]) -> Answers:
         """Return the nodes' answers to some commands, as far as they came in time."""
         if not nodes:
@@ -193,15 +199,19 @@ class ControlLine:
         )
         return queue if channel is None else queue(channel)
 
-    def _publish(self, ticket: str, command: str, nodes: Sequence[str]) -> None:
+    def _publish(
+        self, ticket: str, command: str, nodes: Sequence[str], arguments: Mapping[str, str] | None = None
+    ) -> None:
+        """Send a command, to be answered where it has a ticket."""
+        reply_to = {"exchange": self._reply_exchange, "routing_key": self._oid}
         question = {
             "method": command,
-            "arguments": {},
+            "arguments": dict(arguments or {}),
             "destination": list(nodes),
             "pattern": None,
             "matcher": None,
-            "ticket": ticket,
-            "reply_to": {"exchange": self._reply_exchange, "routing_key": self._oid},
+            "ticket": ticket or None,
+            "reply_to": reply_to if ticket else None,
         }
         self._producer.publish(
             question,

@@ -23,6 +23,7 @@ from autoscaler.cluster.kinds import Status
 
 T = TypeVar("T")
 IN_CLUSTER_TOKEN = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+IN_CLUSTER_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 CONNECTIONS = 64
 
 
@@ -79,6 +80,29 @@ class Api:
             content_type="application/json-patch+json",
         )
         return self._decoded(response, kind)
+
+    def create(self, path: str, body: object, manager: str, kind: type[T]) -> T:
+        """Create an object in a collection and return it as it is stored. Raises `ApiError`."""
+        response = self._send(
+            "POST", path, query={"fieldManager": manager}, body=body, content_type="application/json"
+        )
+        return self._decoded(response, kind)
+
+    def merge_patch(self, path: str, body: object, manager: str, kind: type[T]) -> T:
+        """Apply a merge patch as the given field manager and return the answer. Raises `ApiError`."""
+        response = self._send(
+            "PATCH",
+            path,
+            query={"fieldManager": manager},
+            body=body,
+            content_type="application/merge-patch+json",
+        )
+        return self._decoded(response, kind)
+
+    def delete(self, path: str, preconditions: Mapping[str, str]) -> None:
+        """Delete an object, provided that its `uid` or `resourceVersion` are these. Raises `ApiError`."""
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": dict(preconditions)}
+        self._decoded(self._send("DELETE", path, body=body, content_type="application/json"), msgspec.Raw)
 
     @contextlib.contextmanager
     def stream(
@@ -160,6 +184,19 @@ def _refusal(status: int, body: bytes) -> ApiError:
     except msgspec.DecodeError:
         said = Status(message=body[:200].decode(errors="replace").strip())
     return ApiError(status, said.reason or "Unknown", said.message or f"HTTP status {status}")
+
+
+def own_namespace(kubeconfig: Path | None = None, context: str | None = None) -> str:
+    """Return the namespace that this process belongs to: its pod's own, or that of its kubeconfig."""
+    if kubeconfig is None and not os.environ.get("KUBECONFIG") and IN_CLUSTER_NAMESPACE.exists():
+        return IN_CLUSTER_NAMESPACE.read_text().strip()
+    path = str(kubeconfig or os.environ.get("KUBECONFIG") or config.KUBE_CONFIG_DEFAULT_LOCATION)
+    try:
+        contexts, active = config.list_kube_config_contexts(path)
+    except (config.ConfigException, OSError):
+        return "default"
+    chosen = next((found for found in contexts if found["name"] == context), active)
+    return str(chosen["context"].get("namespace") or "default")
 
 
 def connect(timeout_seconds: float, kubeconfig: Path | None = None, context: str | None = None) -> Api:

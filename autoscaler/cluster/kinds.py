@@ -32,6 +32,7 @@ class Meta(Struct, frozen=True):
     namespace: str = ""
     uid: str = ""
     resource_version: str = ""
+    labels: dict[str, str] | None = None
     deletion_timestamp: str | None = None
     owner_references: tuple[OwnerReference, ...] | None = ()
 
@@ -96,11 +97,41 @@ class PodTemplate(Struct, frozen=True):
     spec: PodSpec = PodSpec()
 
 
+class Ordinals(Struct, frozen=True):
+    """From which ordinal the pods of a set are counted."""
+
+    start: int = 0
+
+
+class RollingUpdate(Struct, frozen=True):
+    """Below which ordinal pods are not updated."""
+
+    partition: int | None = 0
+
+
+class UpdateStrategy(Struct, frozen=True):
+    """How pods are replaced when their template changes."""
+
+    type: str = "RollingUpdate"
+    rolling_update: RollingUpdate | None = None
+
+
 class StatefulSetSpec(Struct, frozen=True):
     """What is asked for. `replicas` is 1 where it is left out, as for the API server."""
 
     replicas: int = 1
+    ordinals: Ordinals | None = None
+    update_strategy: UpdateStrategy = UpdateStrategy()
     template: PodTemplate = PodTemplate()
+
+
+class StatefulSetStatus(Struct, frozen=True):
+    """How far a rollout has come."""
+
+    replicas: int = 0
+    updated_replicas: int = 0
+    current_revision: str = ""
+    update_revision: str = ""
 
 
 class StatefulSet(Struct, frozen=True):
@@ -108,6 +139,27 @@ class StatefulSet(Struct, frozen=True):
 
     metadata: Meta
     spec: StatefulSetSpec = StatefulSetSpec()
+    status: StatefulSetStatus = StatefulSetStatus()
+
+    @property
+    def updating(self) -> bool:
+        """Whether a rollout replaces pods at present.
+
+        With OnDelete nobody replaces any, and the revisions differ for good; with a partition they differ
+        for as long as that stands, and those above it count.
+        """
+        strategy, status = self.spec.update_strategy, self.status
+        if strategy.type != "RollingUpdate" or status.current_revision in {"", status.update_revision}:
+            return False
+        partition = (strategy.rolling_update.partition or 0) if strategy.rolling_update else 0
+        return not partition or status.updated_replicas < status.replicas - partition
+
+    def place(self, pod: str) -> int | None:
+        """Return a pod's place in the set by its name, counted from the first ordinal."""
+        ordinal = pod.removeprefix(f"{self.metadata.name}-")
+        if pod == ordinal or not (ordinal.isascii() and ordinal.isdecimal()):
+            return None
+        return int(ordinal) - (self.spec.ordinals.start if self.spec.ordinals else 0)
 
 
 class Condition(Struct, frozen=True):
@@ -123,10 +175,17 @@ class Running(Struct, frozen=True):
     started_at: str = ""
 
 
+class Waiting(Struct, frozen=True):
+    """Why a container does not run, neither yet nor again."""
+
+    reason: str = ""
+
+
 class ContainerState(Struct, frozen=True):
     """What a container is doing."""
 
     running: Running | None = None
+    waiting: Waiting | None = None
 
 
 class ContainerStatus(Struct, frozen=True):
@@ -167,6 +226,17 @@ class Pod(Struct, frozen=True):
         ]
         return min(since, default=None)
 
+    def occupied(self, container: str | None) -> bool:
+        """Return whether a container may be running: False where the status proves that none is.
+
+        One that waits, be it for its image or for its next try, does not run; one that has ended may be
+        started at any moment. Without a name all of them count.
+        """
+        statuses = [s for s in self.status.container_statuses or () if container in {None, s.name}]
+        if not statuses:
+            return self.status.phase != "Pending"
+        return any(status.state.waiting is None for status in statuses)
+
     @property
     def ready(self) -> bool:
         """Whether the pod is Ready."""
@@ -176,6 +246,13 @@ class Pod(Struct, frozen=True):
 class Secret(Struct, frozen=True):
     """A Secret, its values in base64."""
 
+    data: dict[str, str] | None = None
+
+
+class ConfigMap(Struct, frozen=True):
+    """A ConfigMap, its values as text."""
+
+    metadata: Meta
     data: dict[str, str] | None = None
 
 

@@ -46,6 +46,11 @@ class Mirror(Generic[ItemT]):
         with self._lock:
             return self._items.get((namespace, name))
 
+    def items(self) -> tuple[ItemT, ...]:
+        """Return all objects, by namespace and name."""
+        with self._lock:
+            return tuple(self._items[address] for address in sorted(self._items))
+
     def group(self, key: str) -> tuple[ItemT, ...]:
         """Return the objects of a group, by name."""
         with self._lock:

@@ -48,6 +48,9 @@ def rights(
     documents: list[Manifest] = []
     if settings.controller.cluster_wide:
         documents += _bound("ClusterRole", None, _reading(), account)
+    if not settings.controller.dry_run:
+        home = settings.controller.namespace or account.namespace
+        documents += _bound("Role", home, _state(), account, f"{NAME}-state")
     for namespace in sorted({target.namespace for target in settings.targets}):
         targets = [target for target in settings.targets if target.namespace == namespace]
         rules = [] if settings.controller.cluster_wide else _reading()
@@ -80,6 +83,11 @@ def _scaling(targets: Iterable[TargetSettings], *, dry_run: bool) -> Manifest:
     return _rule("apps", "statefulsets/scale", verbs, {target.name for target in targets})
 
 
+def _state() -> list[Manifest]:
+    """Return the right to remember in its own namespace which workers it told to take no tasks."""
+    return [_rule("", "configmaps", ["get", "list", "watch", "create", "patch", "delete"])]
+
+
 def _secrets(target: TargetSettings, template_secrets: Mapping[TargetRef, Collection[str]]) -> Iterable[str]:
     for source in (target.broker, target.airflow_database):
         if source.secret is not None:
@@ -96,18 +104,22 @@ def _rule(group: str, resource: str, verbs: list[str], names: Collection[str] = 
 
 
 def _bound(
-    kind: str, namespace: str | None, rules: list[Manifest], account: ServiceAccount
+    kind: str,
+    namespace: str | None,
+    rules: list[Manifest],
+    account: ServiceAccount,
+    name: str = NAME,
 ) -> list[Manifest]:
     subject = {"kind": "ServiceAccount", "name": account.name, "namespace": account.namespace}
     return [
-        _manifest(kind, namespace) | {"rules": rules},
-        _manifest(f"{kind}Binding", namespace)
-        | {"roleRef": {"apiGroup": GROUP, "kind": kind, "name": NAME}, "subjects": [subject]},
+        _manifest(kind, namespace, name) | {"rules": rules},
+        _manifest(f"{kind}Binding", namespace, name)
+        | {"roleRef": {"apiGroup": GROUP, "kind": kind, "name": name}, "subjects": [subject]},
     ]
 
 
-def _manifest(kind: str, namespace: str | None) -> Manifest:
-    metadata: Manifest = {"name": NAME}
+def _manifest(kind: str, namespace: str | None, name: str) -> Manifest:
+    metadata: Manifest = {"name": name}
     if namespace is not None:
         metadata["namespace"] = namespace
     metadata["labels"] = {"app.kubernetes.io/name": NAME, "app.kubernetes.io/part-of": NAME}

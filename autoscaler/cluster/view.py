@@ -110,12 +110,15 @@ class ClusterView:
                     ready=pod.ready,
                     terminating=pod.metadata.deletion_timestamp is not None,
                     started_at=pod.started_at(self._containers(target)),
+                    occupied=pod.occupied(self._containers(target)),
+                    place=found.place(pod.metadata.name),
                 )
                 for pod in sight.pods.group(found.metadata.uid)
                 if pod.status.phase not in {"Succeeded", "Failed"}
             ),
             declared_slots=declared[0],
             declared_by=declared[1],
+            updating=found.updating,
         )
         blind = max(sight.sets.blind_seconds, sight.pods.blind_seconds)
         if blind > BLINK_SECONDS:

@@ -11,6 +11,8 @@ from typing import Any
 
 from autoscaler.core.model import TargetRef
 from autoscaler.core.policy import (
+    AtDeadline,
+    DrainRules,
     Fallback,
     FallbackMode,
     Policy,
@@ -125,13 +127,56 @@ class ScaleDownSettings(DirectionSettings):
     """How soon and how fast a target may shrink."""
 
     stabilization_window_seconds: float = setting(
-        "shrink only to the most that was asked for during this time, all of it without a task",
+        "shrink only to the most that was asked for during this time",
         60.0,
         at_least=0,
         at_most=3600,
         aliases=("stabilizationWindowSeconds",),
         outer_aliases=("cooldownPeriod",),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class DrainSettings:
+    """How workers are taken out of service before they are removed."""
+
+    settle_seconds: float = setting(
+        "how long after it was confirmed that a worker takes no tasks this counts; on Redis the worker's "
+        "brpop_timeout and a second",
+        2.0,
+        at_least=0,
+        at_most=300,
+    )
+    deadline_seconds: float = setting(
+        "how long a worker that is to go may take to be idle", 3600.0, at_least=0, at_most=604800
+    )
+    at_deadline: str = setting(
+        "what then: wait on, or lower the replicas and leave its tasks to the pod's grace period",
+        AtDeadline.WAIT.value,
+        choices=tuple(choice.value for choice in AtDeadline),
+    )
+    return_reserved: bool = setting(
+        "do not wait for tasks that a worker has reserved: when it ends it gives them back to the queue",
+        False,
+    )
+    placement: bool = setting(
+        "keep tasks on low ordinals: high ones that are not needed take no new tasks",
+        True,
+    )
+    placement_after_seconds: float = setting(
+        "how long they must not have been needed for that", 10.0, at_least=0, at_most=3600
+    )
+
+    def rules(self) -> DrainRules:
+        """Return the rules in the core's terms."""
+        return DrainRules(
+            settle_seconds=self.settle_seconds,
+            deadline_seconds=self.deadline_seconds,
+            at_deadline=AtDeadline(self.at_deadline),
+            return_reserved=self.return_reserved,
+            placement=self.placement,
+            placement_after_seconds=self.placement_after_seconds,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -456,6 +501,7 @@ class TargetSettings:
     scale_down: ScaleDownSettings = setting(
         "how soon and how fast it may shrink", ScaleDownSettings, aliases=("scaleDown",)
     )
+    drain: DrainSettings = setting("how workers are taken out of service", DrainSettings)
     broker: BrokerSettings = setting("where its broker is", BrokerSettings)
     airflow: AirflowSettings = setting("what to ask Airflow about its tasks", AirflowSettings)
     airflow_database: DatabaseSettings = setting("where Airflow's database is", DatabaseSettings)
@@ -480,6 +526,7 @@ class TargetSettings:
             startup_seconds=self.startup_seconds,
             visibility_timeout_seconds=self.broker.visibility_timeout_seconds,
             remote_control=self.remote_control,
+            drain=self.drain.rules(),
             fallback=Fallback(
                 FallbackMode(self.fallback.mode), self.fallback.replicas, self.fallback.after_seconds
             ),
@@ -504,6 +551,12 @@ class ControllerSettings:
     dry_run: bool = setting("decide and report, but write nothing", False, aliases=("dryRun",))
     cluster_wide: bool = setting(
         "watch all namespaces at once, rather than each target's namespace by itself", False
+    )
+    namespace: str | None = setting(
+        "namespace in whose ConfigMaps its state is kept; the one that its pod is in otherwise",
+        None,
+        at_least=1,
+        example='"celery-autoscaler"',
     )
     pod_label_selector: str = setting("watch only pods with these labels", "", example='"component=worker"')
     api_timeout_seconds: float = setting(

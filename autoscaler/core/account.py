@@ -66,12 +66,24 @@ class BrokerAccount:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer of a worker: the tasks that ran and those it had reserved, and how long ago it was asked."""
+
+    age_seconds: float
+    active: int
+    reserved: int
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerAccount:
     """What one worker says, or what is heard of it.
 
     `active` tasks run, `reserved` ones wait in the worker (those that run not among them), `eta` are
-    due times of tasks that it holds until then. What it did not say is None. `at_seconds` is the age of
-    what was heard, `quality` whether that may be relied on.
+    due times of tasks that it holds until then. What it did not say is None. `age_seconds` is the age of
+    what was heard, `quality` whether that may be relied on. `queues` are those it consumes, None where
+    it has not said so since it was last told to consume others. `cordoned_seconds` is how long ago it
+    first said that it consumes none, having said nothing else since. `answers` are its last ones in a
+    row, at most two, none of them contradicted by what was heard later.
     """
 
     node: str
@@ -83,6 +95,8 @@ class WorkerAccount:
     age_seconds: float
     quality: Quality
     source: str
+    cordoned_seconds: float | None = None
+    answers: tuple[Answer, ...] = ()
 
     @property
     def is_fresh(self) -> bool:

@@ -1,13 +1,17 @@
-"""The decision: what the demand asks for, then every limit that binds it."""
+"""The decision: what the demand asks for, then every limit that binds it, and the way down to it."""
 
 from __future__ import annotations
 
 from autoscaler.core.demand import demand_step, measure
+from autoscaler.core.drain import drain
 from autoscaler.core.history import History
 from autoscaler.core.limits import LIMITS, View, tolerance
 from autoscaler.core.model import Decision
 from autoscaler.core.policy import Policy
 from autoscaler.core.snapshot import Snapshot
+
+STAGES = (*(limit.__name__ for limit in LIMITS), drain.__name__)
+"""The names of all that may bind what the demand asks for, in order."""
 
 
 def decide(snapshot: Snapshot, policy: Policy, history: History) -> Decision:
@@ -26,6 +30,9 @@ def decide(snapshot: Snapshot, policy: Policy, history: History) -> Decision:
             steps.append(step)
         if limit is tolerance:
             proposal = steps[-1].replicas
+    way = drain(steps[-1].replicas, view)
+    if way.step is not None:
+        steps.append(way.step)
     return Decision(
         target=snapshot.target,
         at=snapshot.at,
@@ -36,4 +43,6 @@ def decide(snapshot: Snapshot, policy: Policy, history: History) -> Decision:
         idle=view.idle,
         later_tasks=0 if demand is None else demand.later,
         steps=tuple(steps),
+        cordons=way.cordons,
+        orders=way.orders,
     )

@@ -45,7 +45,18 @@ class View:
         )
 
 
+NAMED = 3
+
 Limit = Callable[[int, View], Step | None]
+
+
+def withheld(proposed: int, view: View) -> Step | None:
+    """Make up for workers that were told by somebody else to take no tasks; they are left alone."""
+    names = view.snapshot.withheld
+    if not names or view.demand is None or not view.demand.replicas:
+        return None
+    message = f"no capacity in {', '.join(names[:NAMED])}: {len(names)} consume nothing, by another's order"
+    return Step("withheld", proposed + len(names), "WorkersNotConsuming", message)
 
 
 def tolerance(proposed: int, view: View) -> Step | None:
@@ -53,7 +64,7 @@ def tolerance(proposed: int, view: View) -> Step | None:
     demand, current = view.demand, view.current
     if demand is None or demand.slots == 0 or current in {0, proposed}:
         return None
-    capacity = current * demand.slots_per_worker
+    capacity = max(0, current - len(view.snapshot.withheld)) * demand.slots_per_worker
     low = capacity * (1 - view.policy.scale_down.tolerance)
     high = capacity * (1 + view.policy.scale_up.tolerance)
     if not low <= demand.slots <= high:
@@ -175,25 +186,11 @@ def certainty(proposed: int, view: View) -> Step | None:
     return Step("certainty", view.current, "ReadingsNotFresh", message)
 
 
-def quiet(proposed: int, view: View) -> Step | None:
-    """Step down only after it has been certain, for the whole window, that there is nothing to do.
-
-    Any step down could end a running task while there is work at all, and whoever does not say that it
-    is idle may be at work.
-    """
-    if proposed >= view.current:
+def rollout(proposed: int, view: View) -> Step | None:
+    """Do not shrink while a rollout replaces pods: it ends and starts workers of its own."""
+    if proposed >= view.current or not view.snapshot.workers.updating:
         return None
-    window = view.policy.scale_down.stabilization_window_seconds
-    if view.demand is not None and view.demand.replicas:
-        message = f"tasks are waiting or running: a step down needs {window:g} s with none"
-        return Step("quiet", view.current, "WorkInProgress", message)
-    missing = missing_evidence(view.snapshot, view.policy)
-    if missing:
-        return Step("quiet", view.current, "NotProvenIdle", f"not proven idle: {'; '.join(missing)}")
-    if not view.idle or view.history.idle_seconds(view.snapshot.at, view.policy) < window:
-        message = f"a step down needs {window:g} s without a task, all of it watched"
-        return Step("quiet", view.current, "NotQuietForLong", message)
-    return None
+    return Step("rollout", view.current, "RolloutInProgress", "a rollout is in progress: nothing shrinks")
 
 
 def last_worker(proposed: int, view: View) -> Step | None:
@@ -235,7 +232,15 @@ def fallback(proposed: int, view: View) -> Step | None:
     return Step("fallback", wanted, "Fallback", message)
 
 
+def closing(proposed: int, view: View) -> Step | None:
+    """Change nothing any more when the daemon is about to end: what was taken is given back."""
+    if proposed == view.current or not view.snapshot.closing:
+        return None
+    return Step("closing", view.current, "Closing", "the autoscaler is ending: nothing changes")
+
+
 LIMITS: tuple[Limit, ...] = (
+    withheld,
     tolerance,
     stabilization,
     scale_up_rate,
@@ -243,7 +248,8 @@ LIMITS: tuple[Limit, ...] = (
     min_replicas,
     max_replicas,
     certainty,
-    quiet,
+    rollout,
     last_worker,
     fallback,
+    closing,
 )

@@ -74,13 +74,17 @@ class TargetRef:
 class WorkerPod:
     """One pod of a target, as far as scaling cares.
 
-    `started_at` is when its worker started, in seconds since the epoch, None before it has.
+    `started_at` is when its worker started, in seconds since the epoch, None while it does not run.
+    `occupied` is False only where the pod's status proves that no worker runs in it. `place` counts
+    the ordinals from the set's first one: replicas of n keep the places below n.
     """
 
     name: str
     ready: bool
     terminating: bool
     started_at: float | None = None
+    occupied: bool = True
+    place: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,8 @@ class WorkerSet:
     """What the cluster says of a target: the replicas asked for and the pods that exist.
 
     `declared_slots` is what the pod template says of the tasks that a worker runs at a time, None
-    where it says nothing; `declared_by` names the place that says it.
+    where it says nothing; `declared_by` names the place that says it. `updating` says that a rollout
+    replaces pods at present.
     """
 
     uid: str
@@ -96,6 +101,7 @@ class WorkerSet:
     pods: tuple[WorkerPod, ...] = ()
     declared_slots: int | None = None
     declared_by: str = ""
+    updating: bool = False
 
     @property
     def ready(self) -> int:
@@ -106,6 +112,32 @@ class WorkerSet:
     def terminating(self) -> int:
         """Pods that were told to end and have not ended yet."""
         return sum(pod.terminating for pod in self.pods)
+
+
+@dataclass(frozen=True, slots=True)
+class Cordon:
+    """A worker that was told by us to take no new tasks, or is about to be: what a crash must not forget.
+
+    `queues` are those taken from it, none while it has not said which it consumes. `started_at` tells
+    its process from a later one, which consumes again by itself. `since` is when it was first meant to
+    go, in seconds since the epoch, None while it is only spared. `giving_back` says that its queues are
+    to be consumed again, which it has not confirmed yet.
+    """
+
+    pod: str
+    queues: tuple[str, ...] = ()
+    started_at: float | None = None
+    since: float | None = None
+    giving_back: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to tell a worker: to consume these queues, or to consume them no more."""
+
+    pod: str
+    queues: tuple[str, ...]
+    consume: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +160,8 @@ class Decision:
 
     `current` is the number that the decision was based on, `demand_slots` the tasks wanting a slot
     (None while unknown), `later_tasks` those that are not due yet, `proposal` what the demand asks for
-    after the tolerance: the number that the stabilisation windows remember.
+    after the tolerance: the number that the stabilisation windows remember. `cordons` are to be
+    remembered before any of the `orders` is given.
     """
 
     target: TargetRef
@@ -140,6 +173,14 @@ class Decision:
     idle: bool
     later_tasks: int
     steps: tuple[Step, ...]
+    cordons: tuple[Cordon, ...] = ()
+    orders: tuple[Order, ...] = ()
+
+    @property
+    def draining(self) -> frozenset[str]:
+        """The pods that are meant to go, or whose cordon is not what it should be yet."""
+        meant = {cordon.pod for cordon in self.cordons if cordon.since is not None}
+        return frozenset(meant | {order.pod for order in self.orders})
 
     @property
     def replicas(self) -> int:

@@ -75,6 +75,33 @@ class Fallback:
     after_seconds: float = 120.0
 
 
+class AtDeadline(StrEnum):
+    """What to do with a worker that is not proven idle at the deadline of its drain."""
+
+    WAIT = "wait"
+    LOWER = "lower"
+
+
+@dataclass(frozen=True, slots=True)
+class DrainRules:
+    """How workers are taken out of service before they are removed.
+
+    A cordon counts `settle_seconds` after it was confirmed: on Redis a delivery that was asked for
+    before is still to be handed back. A worker that is not proven idle `deadline_seconds` after it was
+    first meant to go is waited for, or left to its pod's grace period. With `return_reserved` tasks
+    that a worker has reserved and not begun do not keep it: it gives them back when it is ended. With
+    `placement` high ordinals that the demand has not needed for `placement_after_seconds` take no new
+    tasks.
+    """
+
+    settle_seconds: float = 2.0
+    deadline_seconds: float = 3600.0
+    at_deadline: AtDeadline = AtDeadline.WAIT
+    return_reserved: bool = False
+    placement: bool = True
+    placement_after_seconds: float = 10.0
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """Everything that decides about one target, defaults filled in.
@@ -96,6 +123,7 @@ class Policy:
     hint_veto_seconds: float = 900.0
     remote_control: bool = True
     fallback: Fallback = Fallback()
+    drain: DrainRules = DrainRules()
 
     @property
     def horizon_seconds(self) -> float:
@@ -105,4 +133,5 @@ class Policy:
             self.scale_down.stabilization_window_seconds,
             self.scale_up.longest_period_seconds,
             self.scale_down.longest_period_seconds,
+            self.drain.placement_after_seconds if self.drain.placement else 0.0,
         )

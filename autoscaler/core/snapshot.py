@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from autoscaler.core.account import BrokerAccount, Hint, WorkerAccount
-from autoscaler.core.model import Quality, Reading, TargetRef, WorkerSet
+from autoscaler.core.model import Cordon, Quality, Reading, TargetRef, WorkerSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,9 @@ class Snapshot:
     `at` is monotonic seconds, `now` the same moment in seconds since the epoch, in which messages tell
     their times. `slots` is the number of tasks that one worker runs at a time. `crew` is what the
     target's own workers say, by pod name, `crew_detail` why they cannot be heard or asked; `strangers`
-    are workers heard of that consume its queues and are none of its pods.
+    are workers heard of that consume its queues and are none of its pods. `cordons` are the workers
+    that were told to take no tasks, None where that is not known, for the reason in `cordons_detail`.
+    `closing` says that the daemon is about to end.
     """
 
     target: TargetRef
@@ -29,3 +31,24 @@ class Snapshot:
     crew_detail: str = ""
     strangers: int = 0
     hints: tuple[Hint, ...] = ()
+    cordons: tuple[Cordon, ...] | None = ()
+    cordons_detail: str = ""
+    closing: bool = False
+
+    @property
+    def withheld(self) -> tuple[str, ...]:
+        """The pods whose workers consume nothing, and not because of us: somebody has told them so."""
+        if self.cordons is None:
+            return ()
+        ours = {cordon.pod for cordon in self.cordons if cordon.queues}
+        accounts = dict(self.crew)
+
+        def consumes_nothing(pod: str) -> bool:
+            account = accounts.get(pod)
+            return account is not None and account.cordoned_seconds is not None
+
+        return tuple(
+            pod.name
+            for pod in self.workers.pods
+            if pod.ready and not pod.terminating and pod.name not in ours and consumes_nothing(pod.name)
+        )

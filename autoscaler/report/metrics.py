@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from autoscaler.core.account import Hint
-from autoscaler.core.limits import LIMITS
+from autoscaler.core.decide import STAGES
 from autoscaler.core.model import Decision, Outcome, OutcomeKind, TargetRef
 from autoscaler.core.snapshot import Snapshot
 
@@ -131,7 +131,7 @@ class MetricsReporter:
             found = self._series[target] = _Series(
                 gauges={name: gauge.labels(*labels) for name, gauge in self._gauges.items()},
                 age=self._age.labels(*labels, "broker"),
-                limited={limit.__name__: self._limited.labels(*labels, limit.__name__) for limit in LIMITS},
+                limited={stage: self._limited.labels(*labels, stage) for stage in STAGES},
             )
         return found
 
