@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from autoscaler.core.account import BrokerAccount, Delivered, Hint, QueueMessages, WorkerAccount
+from autoscaler.core.account import Answer, BrokerAccount, Delivered, Hint, QueueMessages, WorkerAccount
 from autoscaler.core.model import (
+    Cordon,
     Decision,
     Quality,
     Reading,
@@ -74,11 +75,28 @@ def worker(
     *,
     quality: Quality = Quality.FRESH,
     eta: tuple[float, ...] = (),
+    cordoned: bool = True,
 ):
-    """Return what a worker says, by its pod's name."""
+    """Return what a worker says, by its pod's name: it has taken no new tasks for long, unless told so."""
+    fresh_one = quality is Quality.FRESH
     return pod, WorkerAccount(
-        f"celery@{pod}", active, reserved, eta, 1, ("default",), 0.5, quality, "inspect"
+        node=f"celery@{pod}",
+        active=active,
+        reserved=reserved,
+        eta=eta,
+        slots=1,
+        queues=() if cordoned else ("default",),
+        age_seconds=0.5,
+        quality=quality,
+        source="inspect",
+        cordoned_seconds=100.0 if cordoned else None,
+        answers=(Answer(1.5, active, reserved), Answer(0.5, active, reserved)) if fresh_one else (),
     )
+
+
+def cordon(pod: str, since: float | None = None, *queues: str, giving_back: bool = False) -> Cordon:
+    """Return the memory of a worker that takes no tasks because of us."""
+    return Cordon(pod, queues or ("default",), NOW - 500.0, since, giving_back)
 
 
 def snapshot(
@@ -92,10 +110,11 @@ def snapshot(
     crew: tuple[tuple[str, WorkerAccount], ...] | None = None,
     hints: tuple[Hint, ...] = (),
     strangers: int = 0,
+    cordons: tuple[Cordon, ...] | None = None,
 ) -> Snapshot:
-    """Return a snapshot of a target at rest, its workers all idle, unless told otherwise."""
+    """Return a snapshot of a target at rest, its workers all proven idle, unless told otherwise."""
     members = tuple(
-        WorkerPod(f"worker-{n}", ready=True, terminating=False, started_at=NOW - 500.0)
+        WorkerPod(f"worker-{n}", ready=True, terminating=False, started_at=NOW - 500.0, place=n)
         for n in range(replicas)
     )
     return Snapshot(
@@ -109,6 +128,7 @@ def snapshot(
         crew=tuple(worker(pod.name) for pod in members) if crew is None else crew,
         strangers=strangers,
         hints=hints,
+        cordons=tuple(cordon(pod.name) for pod in members) if cordons is None else cordons,
     )
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from autoscaler.config.model import BrokerSettings, TargetSettings
 from autoscaler.core.account import BrokerAccount, Delivered, Hint, QueueMessages, WorkerAccount
 from autoscaler.core.model import (
+    Cordon,
     Decision,
+    Order,
     Outcome,
     OutcomeKind,
     Reading,
@@ -63,9 +65,9 @@ class FakeCluster:
         assert workers is not None
         return workers.replicas
 
-    def put(self, name: str, replicas: int, uid: str = "") -> None:
+    def put(self, name: str, replicas: int, uid: str = "", pods: Sequence[WorkerPod] = ()) -> None:
         """Have a set at a size."""
-        self.sets[name] = fresh(WorkerSet(uid or f"uid-{name}", replicas), "cluster")
+        self.sets[name] = fresh(WorkerSet(uid or f"uid-{name}", replicas, tuple(pods)), "cluster")
 
     def scale(self, decision: Decision) -> Outcome:
         """Scale as the API server would: a foreign write that is not in the view is a conflict."""
@@ -89,6 +91,10 @@ class FakeWorkforce:
         self.known: dict[str, Reading[int]] = {}
         self.accounts: dict[str, WorkerAccount] = {}
         self.attended: list[tuple[str, str, bool]] = []
+        self.leaving: Collection[str] = ()
+        self.orders: list[Order] = []
+        self.made_sure: list[tuple[str, ...]] = []
+        self.surely: dict[str, WorkerAccount] = {}
         self.left: list[str] = []
         self.trouble = ""
 
@@ -108,13 +114,54 @@ class FakeWorkforce:
         """Return none."""
         return fresh(0, "heartbeat")
 
-    def attend(self, target: TargetSettings, url: str, workers: WorkerSet, *, urgent: bool) -> None:
+    def attend(
+        self,
+        target: TargetSettings,
+        url: str,
+        workers: WorkerSet,
+        *,
+        urgent: bool,
+        leaving: Collection[str] = (),
+    ) -> None:
         """Note it."""
         self.attended.append((target.name, url, urgent))
+        self.leaving = leaving
+
+    def make_sure(self, target: TargetSettings, url: str, pods: Sequence[str]) -> None:
+        """Note it, and have workers say what they were put here to say then."""
+        self.made_sure.append(tuple(pods))
+        self.accounts |= self.surely
+
+    def give(self, target: TargetSettings, url: str, orders: Sequence[Order]) -> None:
+        """Note them."""
+        self.orders += orders
 
     def leave(self, target: TargetSettings, url: str) -> None:
         """Note it."""
         self.left.append(target.name)
+
+
+class FakeCordons:
+    """A memory that can be lost, and refuse to take anything."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, tuple[Cordon, ...]] = {}
+        self.lost = ""
+        self.refusal = ""
+        self.recorded: list[tuple[Cordon, ...]] = []
+
+    def recall(self, target: TargetRef, uid: str) -> Reading[tuple[Cordon, ...]]:
+        """Return what was recorded."""
+        if self.lost:
+            return unknown("cordons", self.lost)
+        return fresh(self.known.get(uid, ()), "cordons")
+
+    def record(self, target: TargetRef, uid: str, cordons: Sequence[Cordon]) -> str:
+        """Remember them, unless told to refuse."""
+        if not self.refusal:
+            self.known[uid] = tuple(cordons)
+            self.recorded.append(tuple(cordons))
+        return self.refusal
 
 
 class FakeHints:

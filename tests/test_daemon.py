@@ -16,6 +16,7 @@ from tests.fakes import (
     Clock,
     FakeBrokers,
     FakeCluster,
+    FakeCordons,
     FakeHints,
     FakeReader,
     FakeReporter,
@@ -40,6 +41,7 @@ class Bench:
     ) -> None:
         self.reporter = FakeReporter()
         self.workforce = FakeWorkforce()
+        self.cordons = FakeCordons()
         self.clock = Clock()
         targets = [
             TargetSettings(
@@ -57,6 +59,8 @@ class Bench:
                     workforce=self.workforce,
                     hints=FakeHints(),
                     scaler=cluster,
+                    orders=self.workforce,
+                    cordons=self.cordons,
                     reporter=self.reporter,
                     clock=self.clock,
                     wall=lambda: NOW,

@@ -6,12 +6,12 @@ import pytest
 
 from autoscaler.cluster.scale import DryRunScaler
 from autoscaler.config.model import ScaleDownSettings, TargetSettings
-from autoscaler.core.account import BrokerAccount, Delivered, Hint, QueueMessages
+from autoscaler.core.account import BrokerAccount, Delivered, Hint, QueueMessages, WorkerAccount
 from autoscaler.core.model import Outcome, OutcomeKind, WorkerPod, WorkerSet, fresh, stale, unknown
 from autoscaler.observe import aged, dated, slots_per_worker
 from autoscaler.reconcile import Reconciler
-from tests.builders import NOW, depth
-from tests.fakes import Clock, FakeCluster, FakeHints, FakeReporter, FakeWorkforce
+from tests.builders import NOW, depth, worker
+from tests.fakes import Clock, FakeCluster, FakeCordons, FakeHints, FakeReporter, FakeWorkforce
 
 
 class Bench:
@@ -21,6 +21,7 @@ class Bench:
         self.cluster = FakeCluster(w=replicas)
         self.workforce = FakeWorkforce()
         self.hints = FakeHints()
+        self.cordons = FakeCordons()
         self.reporter = FakeReporter()
         self.clock = Clock()
         target = TargetSettings(namespace="data", name="w", queues=("default",), **keys)
@@ -31,6 +32,8 @@ class Bench:
             workforce=self.workforce,
             hints=self.hints,
             scaler=scaler or self.cluster,
+            orders=self.workforce,
+            cordons=self.cordons,
             reporter=self.reporter,
             clock=self.clock,
             wall=lambda: NOW,
@@ -40,17 +43,121 @@ class Bench:
         """Let time pass, then decide and act."""
         self.clock.advance(seconds)
         plan = self.reconciler.plan(depth() if reading is None else reading)
-        return None if plan is None else self.reconciler.carry_out(plan)
+        return None if plan is None else self.reconciler.carry_out(plan, "url")
 
 
 def test_up_in_one_patch_and_down_after_a_quiet_window():
     """The whole way of a burst: 0 to 10 at once, nothing for a minute, then 0."""
     bench = Bench(0)
     assert bench.tick(depth(50)).kind is OutcomeKind.APPLIED
-    for _ in range(60):
+    for _ in range(59):
         assert bench.tick().kind is OutcomeKind.UNCHANGED
     bench.tick()
     assert bench.cluster.asked == [("w", 0, 10), ("w", 10, 0)]
+
+
+def crew(*names: str, active: int = 0, cordoned: bool = False) -> dict[str, WorkerAccount]:
+    """Return what workers say."""
+    return dict(worker(name, active, cordoned=cordoned) for name in names)
+
+
+def drained(replicas: int = 2) -> Bench:
+    """Return a bench on which workers were told to go, obeyed, and are proven idle."""
+    bench = Bench(replicas, scale_down=ScaleDownSettings(stabilization_window_seconds=0.0))
+    names = [f"w-{n}" for n in range(replicas)]
+    pods = [
+        WorkerPod(name, ready=True, terminating=False, started_at=NOW - 500.0, place=n)
+        for n, name in enumerate(names)
+    ]
+    bench.cluster.put("w", replicas, pods=pods)
+    bench.workforce.accounts = crew(*names)
+    bench.tick()
+    bench.workforce.accounts = crew(*names, cordoned=True)
+    return bench
+
+
+def test_a_drain_is_written_down_before_any_worker_is_told():
+    """A crash in between leaves a memory without a cordon, never a cordon without a memory."""
+    bench = drained()
+    assert [cordon.pod for cordon in bench.cordons.recorded[0]] == ["w-0", "w-1"]
+    assert [(order.pod, order.consume) for order in bench.workforce.orders] == [
+        ("w-0", False),
+        ("w-1", False),
+    ]
+    assert bench.cluster.asked == []
+    assert bench.tick().kind is OutcomeKind.APPLIED
+    assert bench.cluster.asked == [("w", 2, 0)]
+    assert len(bench.cordons.recorded) == 1
+
+
+def test_what_cannot_be_written_down_is_not_done():
+    """No worker is told to stop and nothing is lowered; growing and giving back go on."""
+    bench = drained(1)
+    bench.cordons.refusal = "forbidden"
+    bench.workforce.orders.clear()
+    outcome = bench.tick(depth(5))
+    assert (outcome.kind, bench.cluster.replicas("w")) == (OutcomeKind.APPLIED, 5)
+    assert [order.consume for order in bench.workforce.orders] == [True]
+    bench = Bench(1, scale_down=ScaleDownSettings(stabilization_window_seconds=0.0))
+    bench.cluster.put("w", 1, pods=[WorkerPod("w-0", True, False, NOW - 500.0, place=0)])
+    bench.workforce.accounts = crew("w-0")
+    bench.cordons.refusal = "forbidden"
+    outcome = bench.tick()
+    assert (outcome.kind, outcome.message) == (OutcomeKind.FAILED, "no worker is drained: forbidden")
+    assert (bench.workforce.orders, bench.cluster.asked) == ([], [])
+
+
+def test_the_last_question_is_asked_just_before_the_patch():
+    """A worker that has a task by then keeps its pod."""
+    bench = drained()
+    bench.workforce.surely = crew("w-1", active=1, cordoned=True)
+    assert bench.tick().kind is OutcomeKind.UNCHANGED
+    assert bench.workforce.made_sure == [("w-0", "w-1")]
+    assert bench.cluster.asked == []
+
+
+def test_only_those_who_go_are_asked_before_the_patch():
+    """The one that stays has nothing to say to it."""
+    bench = drained(3)
+    bench.workforce.accounts |= crew("w-0", active=1, cordoned=True)
+    bench.tick()
+    assert bench.workforce.made_sure == [("w-1", "w-2")]
+    assert bench.cluster.asked == [("w", 3, 1)]
+
+
+def test_a_target_that_vanished_before_the_patch_is_left_alone():
+    """It is reported as unseen."""
+    bench = drained()
+    seen = bench.cluster.sets["w"]
+    plan = bench.reconciler.plan(depth())
+    assert plan is not None
+    bench.cluster.sets.clear()
+    assert bench.reconciler.carry_out(plan, "url").kind is OutcomeKind.UNCHANGED
+    assert (bench.cluster.asked, len(bench.reporter.sights)) == ([], 1)
+    bench.cluster.sets["w"] = seen
+
+
+def test_those_who_are_to_go_are_attended_to():
+    """They are asked more often, until it is known that they are idle."""
+    bench = drained()
+    bench.clock.advance(1.0)
+    plan = bench.reconciler.plan(depth())
+    assert plan is not None
+    bench.reconciler.attend("url", plan)
+    assert bench.workforce.leaving == {"w-0", "w-1"}
+
+
+def test_before_the_end_queues_are_given_back_and_forgotten_when_they_are_consumed():
+    """What is remembered tells whether there is anything left to do."""
+    bench = drained()
+    assert bench.reconciler.cordons == 2
+    bench.reconciler.closing = True
+    bench.workforce.orders.clear()
+    bench.tick()
+    assert [order.consume for order in bench.workforce.orders] == [True, True]
+    bench.workforce.accounts = crew("w-0", "w-1")
+    bench.tick()
+    assert (bench.reconciler.cordons, bench.cluster.asked) == (0, [])
 
 
 def test_a_foreign_write_is_decided_on_once_more_at_once():

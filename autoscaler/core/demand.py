@@ -195,8 +195,7 @@ def _sum_of(snapshot: Snapshot, demand: Demand) -> str:
     if unheard:
         why = f" ({snapshot.crew_detail})" if snapshot.crew_detail else ""
         aside.append(
-            f"{len(unheard)} of the workers never heard{why}: what they have acknowledged early is not "
-            "known, and relies on the grace period"
+            f"{len(unheard)} of the workers never heard{why}: what they have acknowledged early is not known"
         )
     aside += [f"{hint.name}: {hint.explanation}" for hint in snapshot.hints if hint.explanation]
     beside = f" ({', '.join(aside)})" if aside else ""

@@ -203,32 +203,28 @@ def _soon(worker: Worker, plan: _Plan) -> bool:
 
 
 def _why(wanted: int, replicas: int, plan: _Plan) -> Step | None:
-    """Return the step that tells who is waited for, None when nobody is."""
+    """Return the step that tells who is waited for, or who goes without proof; None when neither."""
     if replicas <= wanted:
-        return None
+        return _unproven(replicas, plan)
     waited_for = [
         worker
         for worker in reversed(plan.crew)
         if plan.keep <= worker.place < replicas and not _passable(worker, plan)
     ]
     if not waited_for:
-        why = f"{replicas} keeps {wanted} that exist, some ordinals having none"
+        why = f"some ordinals have no pod: fewer than {replicas} replicas would keep fewer workers"
         return Step("drain", replicas, "OrdinalsMissing", why)
     late = any(overdue(worker, plan.view) for worker in waited_for)
     clauses = [f"{worker.pod.name} {_told(worker, plan)}" for worker in waited_for[:NAMED]]
     if len(waited_for) > NAMED:
         clauses.append(f"{len(waited_for) - NAMED} more are waited for")
     if not plan.view.policy.remote_control:
-        clauses.append(_without_remote_control(plan.view))
+        clauses.append(_lacking(plan.view))
     if late:
         seconds = plan.view.policy.drain.deadline_seconds
         clauses.append(f"the deadline of {seconds:g} s has passed, and drain.at_deadline is to wait")
-    return Step(
-        "drain",
-        replicas,
-        "DrainDeadlinePassed" if late else "Draining",
-        f"draining to {wanted}: {', '.join(clauses)}",
-    )
+    message = f"draining to {wanted}: {', '.join(clauses)}"
+    return Step("drain", replicas, "DrainDeadlinePassed" if late else "Draining", message)
 
 
 def _told(worker: Worker, plan: _Plan) -> str:
@@ -241,8 +237,23 @@ def _told(worker: Worker, plan: _Plan) -> str:
     return stage.value
 
 
-def _without_remote_control(view: View) -> str:
+def _lacking(view: View) -> str:
+    """Return what the broker's word lacks, where it has to do."""
     missing = missing_evidence(view.snapshot, view.policy)
     window = view.policy.scale_down.stabilization_window_seconds
     needs = "; ".join(missing) if missing else f"{window:g} s without any task at the broker would show it"
     return f"workers are not asked (remote_control is off): {needs}"
+
+
+def _unproven(replicas: int, plan: _Plan) -> Step | None:
+    """Return the step that states the risk of lowering past workers that are not proven idle."""
+    going = [worker for worker in plan.crew if worker.stays and worker.place >= replicas]
+    names = [worker.pod.name for worker in going if standing(worker, plan.view) not in PROVEN]
+    if names:
+        seconds = plan.view.policy.drain.deadline_seconds
+        why = f"{', '.join(names[:NAMED])} not idle after {seconds:g} s: left to the grace period"
+        return Step("drain", replicas, "DrainDeadlineForced", why)
+    if going and not plan.view.policy.remote_control:
+        why = "workers are not asked (remote_control is off): what they acknowledged early relies on the "
+        return Step("drain", replicas, "BrokersWordAlone", f"{why}grace period")
+    return None

@@ -101,7 +101,7 @@ def test_other_answers_are_refused_without_being_repeated(body: bytes, kind: str
 def asked(at: float = 100.0, holding: Holding = IDLE, interval: float = 5.0) -> Node:
     """Return a worker that was asked and answered."""
     node = Node("celery@w-0", asked_at=at, interval_seconds=interval)
-    node.take(at, holding, Facts(4, ("q",)))
+    node.take(at, at, holding, Facts(4, ("q",)))
     return node
 
 
@@ -109,7 +109,7 @@ def asked_again(holding: Holding) -> Node:
     """Return a worker that answered another time after it had said that one task runs."""
     node = asked(95.0, replace(holding, active=1, reserved=0))
     node.asked_at = 100.0
-    node.take(100.0, holding, None)
+    node.take(100.0, 100.0, holding, None)
     return node
 
 
@@ -132,7 +132,7 @@ def test_of_a_worker_that_neither_answered_nor_was_heard_there_is_no_account() -
     """That is not the same as an idle one."""
     assert Node("celery@w-0").account(100.0, None) is None
     node = Node("celery@w-0", asked_at=100.0)
-    node.take(100.0, None, None)
+    node.take(100.0, 100.0, None, None)
     assert node.account(101.0, None) is None
 
 
@@ -149,9 +149,9 @@ def test_an_answer_is_fresh_for_twice_its_interval(interval: float) -> None:
 def test_a_question_without_an_answer_makes_the_last_one_stale_at_once() -> None:
     """A solo pool that has taken a task since does not answer, and was idle when it last did."""
     node = asked()
-    node.take(105.0, None, None)
+    node.take(105.0, 105.0, None, None)
     assert quality(node, 106.0) is Quality.STALE
-    node.take(107.0, IDLE, None)
+    node.take(107.0, 107.0, IDLE, None)
     assert quality(node, 108.0) is Quality.FRESH
 
 
@@ -210,14 +210,14 @@ def pauses(node: Node, tries: int) -> list[float]:
     """Return the times between that many questions without an answer."""
     now, found = 1000.0, []
     node.asked_at = now
-    node.take(now, None, None)
+    node.take(now, now, None, None)
     for _ in range(tries):
         began = now
         while not node.due(now, None):
             now += 0.5
         found.append(now - began)
         node.asked_at = now
-        node.take(now, None, None)
+        node.take(now, now, None, None)
     return found
 
 

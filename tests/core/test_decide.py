@@ -1,14 +1,16 @@
 """What is decided, and the reason given for it."""
 
+from dataclasses import replace
+
 import pytest
 
-from autoscaler.core.decide import decide
+from autoscaler.core.decide import STAGES, decide
 from autoscaler.core.history import History
 from autoscaler.core.limits import LIMITS
 from autoscaler.core.model import Quality, Reading, fresh, stale, unknown
 from autoscaler.core.policy import Policy, SelectPolicy
 from autoscaler.core.snapshot import Snapshot
-from tests.builders import depth, later, percent, pods, policy, reasons, rules, snapshot
+from tests.builders import depth, later, percent, pods, policy, reasons, rules, snapshot, worker
 
 
 def first(seen: Snapshot, held: Policy | None = None, history: History | None = None):
@@ -24,6 +26,7 @@ def first(seen: Snapshot, held: Policy | None = None, history: History | None = 
 def test_the_limits_are_applied_in_this_order():
     """The order is the policy: the bounds of the user come after shaping, safety after the bounds."""
     assert [limit.__name__ for limit in LIMITS] == [
+        "withheld",
         "tolerance",
         "stabilization",
         "scale_up_rate",
@@ -31,10 +34,12 @@ def test_the_limits_are_applied_in_this_order():
         "min_replicas",
         "max_replicas",
         "certainty",
-        "quiet",
+        "rollout",
         "last_worker",
         "fallback",
+        "closing",
     ]
+    assert [*(limit.__name__ for limit in LIMITS), "drain"] == list(STAGES)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +54,7 @@ def test_the_limits_are_applied_in_this_order():
         (3, 10, 6, 4, 4, ("WorkWaiting",)),
         (3, 0, 12, 4, 3, ("WorkWaiting",)),
         (2, 500, 0, 1, 100, ("WorkWaiting", "MaxReplicas")),
-        (5, 0, 3, 1, 5, ("WorkWaiting", "WorkInProgress")),
+        (5, 0, 3, 1, 3, ("WorkWaiting",)),
     ],
 )
 def test_demand_is_ready_and_unacked_over_slots(replicas, ready, unacked, slots, wanted, why):
@@ -80,7 +85,7 @@ def test_unacked_of_others_holds_workers_but_calls_none_up():
         (110, 10, ("WorkWaiting", "WithinTolerance")),
         (111, 12, ("WorkWaiting",)),
         (90, 10, ("WorkWaiting", "WithinTolerance")),
-        (89, 10, ("WorkWaiting", "WorkInProgress")),
+        (89, 9, ("WorkWaiting",)),
     ],
 )
 def test_tolerance_keeps_what_is_nearly_right(ready, wanted, why):
@@ -113,10 +118,8 @@ def test_scale_down_window_takes_the_most_asked_for():
     idle = decide(snapshot(5, at=1030), held, history)
     assert (idle.replicas, reasons(idle)[1]) == (5, "ScaleDownStabilized")
     history = history.record(idle, held)
-    assert "NotQuietForLong" in reasons(decide(snapshot(5, at=1061), held, history))
-    for at in (1050, 1070, 1090):
-        history = history.record(decide(snapshot(5, at=at), held, history), held)
-    decision = decide(snapshot(5, at=1091), held, history)
+    assert decide(snapshot(5, at=1059), held, history).replicas == 5
+    decision = decide(snapshot(5, at=1061), held, history)
     assert (decision.replicas, reasons(decision)) == (0, ("NoWork",))
 
 
@@ -198,9 +201,11 @@ def test_bounds_hold_whatever_the_demand():
 
 
 def test_a_maximum_below_what_is_there_waits_for_running_tasks():
-    """Lowering max_replicas never ends a worker that may be busy."""
-    decision = first(snapshot(9, depth(20)), policy(most=4))
-    assert (decision.replicas, reasons(decision)) == (9, ("WorkWaiting", "MaxReplicas", "WorkInProgress"))
+    """Lowering max_replicas never ends a worker that is busy."""
+    crew = tuple(worker(f"worker-{n}", active=int(n == 7)) for n in range(9))
+    decision = first(snapshot(9, depth(20), crew=crew), policy(most=4))
+    assert (decision.replicas, reasons(decision)) == (8, ("WorkWaiting", "MaxReplicas", "Draining"))
+    assert decision.steps[-1].message == "draining to 4: worker-7 has 1 running and 0 reserved"
 
 
 @pytest.mark.parametrize(
@@ -233,9 +238,14 @@ def test_an_unknown_demand_keeps_what_is_there_and_says_why():
     assert "redis a:6379: refused the connection" in decision.steps[0].message
 
 
+def unasked(window: float) -> Policy:
+    """Return the policy of a target whose workers are not asked, so that the broker's word has to do."""
+    return replace(policy(down=rules(window=window)), remote_control=False)
+
+
 def test_the_quiet_window_starts_anew_after_a_gap():
     """A daemon that was stopped for a while has not watched the time between."""
-    held = policy(down=rules(window=10))
+    held = unasked(10)
     history = History.seeded(0, 3)
     for at in (1.0, 8.0, 100.0):
         decision = decide(snapshot(3, at=at), held, history)
@@ -246,7 +256,7 @@ def test_the_quiet_window_starts_anew_after_a_gap():
 
 def test_an_unknown_reading_interrupts_the_quiet():
     """Not knowing is not the same as seeing nothing."""
-    held = policy(down=rules(window=10))
+    held = unasked(10)
     history = History.seeded(0, 3)
     silent: Reading = unknown("redis", "no answer")
     for at, reading in ((1.0, depth()), (6.0, silent), (12.0, depth()), (18.0, depth())):

@@ -1,7 +1,10 @@
 """How far back the rules of a policy look."""
 
+from dataclasses import replace
+
 import pytest
 
+from autoscaler.core.policy import DrainRules
 from tests.builders import percent, pods, policy, rules
 
 
@@ -17,4 +20,7 @@ from tests.builders import percent, pods, policy, rules
 )
 def test_the_horizon_is_that_of_the_farthest_looking_rule(up, down, horizon):
     """What lies behind it may be forgotten, and nothing before."""
-    assert policy(up=up, down=down).horizon_seconds == horizon
+    unplaced = replace(policy(up=up, down=down), drain=DrainRules(placement=False))
+    assert unplaced.horizon_seconds == horizon
+    placed = DrainRules(placement_after_seconds=10.0)
+    assert replace(unplaced, drain=placed).horizon_seconds == max(horizon, 10.0)
