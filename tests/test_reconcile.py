@@ -99,7 +99,9 @@ def test_what_cannot_be_written_down_is_not_done():
     assert (outcome.kind, bench.cluster.replicas("w")) == (OutcomeKind.APPLIED, 5)
     assert [order.consume for order in bench.workforce.orders] == [True]
     bench = Bench(1, scale_down=ScaleDownSettings(stabilization_window_seconds=0.0))
-    bench.cluster.put("w", 1, pods=[WorkerPod("w-0", True, False, NOW - 500.0, place=0)])
+    bench.cluster.put(
+        "w", 1, pods=[WorkerPod("w-0", ready=True, terminating=False, started_at=NOW - 500.0, place=0)]
+    )
     bench.workforce.accounts = crew("w-0")
     bench.cordons.refusal = "forbidden"
     outcome = bench.tick()

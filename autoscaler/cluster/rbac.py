@@ -48,9 +48,6 @@ def rights(
     documents: list[Manifest] = []
     if settings.controller.cluster_wide:
         documents += _bound("ClusterRole", None, _reading(), account)
-    if not settings.controller.dry_run:
-        home = settings.controller.namespace or account.namespace
-        documents += _bound("Role", home, _state(), account, f"{NAME}-state")
     for namespace in sorted({target.namespace for target in settings.targets}):
         targets = [target for target in settings.targets if target.namespace == namespace]
         rules = [] if settings.controller.cluster_wide else _reading()
@@ -59,6 +56,9 @@ def rights(
         if secrets:
             rules.append(_rule("", "secrets", ["get"], secrets))
         documents += _bound("Role", namespace, rules, account)
+    if not settings.controller.dry_run:
+        home = settings.controller.namespace or account.namespace
+        documents += _bound("Role", home, _state(), account, f"{NAME}-state")
     return tuple(documents)
 
 

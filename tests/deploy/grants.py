@@ -11,9 +11,12 @@ ALLOWED = (
     | {("", "pods", verb) for verb in READING}
     | {("apps", "statefulsets/scale", verb) for verb in ("get", "patch")}
     | {("", "secrets", "get")}
+    | {("", "configmaps", verb) for verb in (*READING, "create", "patch", "delete")}
 )
 # These are never given for a whole namespace.
 BY_NAME = {"statefulsets/scale", "secrets"}
+# These are given in the daemon's own namespace alone.
+AT_HOME = {"configmaps"}
 
 
 @dataclass(frozen=True, slots=True)

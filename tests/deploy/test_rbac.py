@@ -20,9 +20,15 @@ from autoscaler.config.model import (
     TargetSettings,
 )
 from autoscaler.core.model import TargetRef
-from tests.deploy.grants import ALLOWED, BY_NAME, READING, Grant, grants
+from tests.deploy.grants import ALLOWED, AT_HOME, BY_NAME, READING, Grant, grants
 
 ACCOUNT = ServiceAccount(namespace="control", name="sizer")
+
+
+STATE = {
+    Grant("control", "", "configmaps", verb, ())
+    for verb in ("get", "list", "watch", "create", "patch", "delete")
+}
 
 
 def target(namespace: str, name: str, **broker: Any) -> TargetSettings:
@@ -60,7 +66,7 @@ def test_each_namespace_gets_what_its_own_targets_need() -> None:
         expected.add(Grant("a", "apps", "statefulsets/scale", verb, ("one", "two")))
         expected.add(Grant("b", "apps", "statefulsets/scale", verb, ("lone",)))
     expected.add(Grant("a", "", "secrets", "get", ("broker-url",)))
-    assert found == expected
+    assert found == expected | STATE
 
 
 def test_watching_the_whole_cluster_still_scales_by_name() -> None:
@@ -68,7 +74,7 @@ def test_watching_the_whole_cluster_still_scales_by_name() -> None:
     found = given_rights(settings(target("a", "one"), target("b", "two"), cluster_wide=True))
     everywhere = {grant.permission for grant in found if grant.namespace is None}
     assert everywhere == {permission for permission in ALLOWED if permission[1] in ("statefulsets", "pods")}
-    elsewhere = {grant for grant in found if grant.namespace is not None}
+    elsewhere = {grant for grant in found if grant.namespace is not None} - STATE
     assert elsewhere == {
         Grant(namespace, "apps", "statefulsets/scale", verb, (name,))
         for namespace, name in (("a", "one"), ("b", "two"))
@@ -82,9 +88,15 @@ def test_a_dry_run_may_not_write(cluster_wide: bool) -> None:
     dry = settings(target("a", "one"), dry_run=True, cluster_wide=cluster_wide)
     wet = replace(dry, controller=replace(dry.controller, dry_run=False))
     assert {grant.verb for grant in given_rights(dry)} == set(READING)
-    assert {grant.permission for grant in given_rights(wet) - given_rights(dry)} == {
+    assert {grant.permission for grant in given_rights(wet) - given_rights(dry) - STATE} == {
         ("apps", "statefulsets/scale", "patch")
     }
+
+
+def test_its_state_is_kept_where_it_is_told() -> None:
+    """In the daemon's own namespace, or the one that the configuration names."""
+    found = given_rights(settings(target("a", "one"), namespace="state"))
+    assert {grant.namespace for grant in found if grant.resource == "configmaps"} == {"state"}
 
 
 @pytest.mark.parametrize(
@@ -120,7 +132,7 @@ def test_every_role_is_bound_to_the_account_alone(cluster_wide: bool) -> None:
         settings(target("a", "one"), target("b", "two"), cluster_wide=cluster_wide), {}, ACCOUNT
     )
     roles, bindings = documents[::2], documents[1::2]
-    assert len(roles) == len(bindings) == (3 if cluster_wide else 2)
+    assert len(roles) == len(bindings) == (4 if cluster_wide else 3)
     for role, binding in zip(roles, bindings, strict=True):
         assert binding["kind"] == f"{role['kind']}Binding"
         assert binding["metadata"].get("namespace") == role["metadata"].get("namespace")
@@ -182,6 +194,7 @@ def test_nothing_is_ever_granted_beyond_the_list(
         if grant.resource in BY_NAME:
             assert grant.names
             assert grant.namespace in {target.namespace for target in configured}
+        assert (grant.resource in AT_HOME) == (grant.namespace == "control")
 
 
 def test_the_secret_of_airflows_database_may_be_read() -> None:

@@ -55,7 +55,7 @@ def test_the_same_decision_is_not_said_again(out):
     reporter = LogReporter()
     say(reporter, 0, depth(3), OutcomeKind.APPLIED)
     for ready in (3, 2, 3, 1, 3, 0):
-        say(reporter, 3, depth(ready))
+        say(reporter, 3, depth(ready), held=policy(down=rules(window=2000)))
     assert len(lines(out)) == 1
 
 

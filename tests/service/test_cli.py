@@ -95,7 +95,7 @@ def test_rbac_offline_prints_what_it_knows(good: Path):
     status, out, errors = call("rbac", "--offline", "--config", good)
     documents = list(yaml.safe_load_all(out))
     assert status == 1
-    assert [document["kind"] for document in documents] == ["Role", "RoleBinding"]
+    assert [document["kind"] for document in documents] == ["Role", "RoleBinding"] * 2
     assert "the Secrets that the pod template of data/w takes URLs from" in errors
     status, out, _ = call("rbac", "--offline", "--config", good, "--json", "--account", "ops/scaler")
     assert json.loads(out)["items"][1]["subjects"][0]["namespace"] == "ops"
