@@ -1,0 +1,225 @@
+"""What the soak plays on: two brokers, a cluster whose pods are processes, and the daemon as a process."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import redis
+from celery import Celery
+
+from autoscaler.sandbox.cluster import SandboxCluster
+from autoscaler.sandbox.rabbitmq_server import RabbitServer
+from autoscaler.sandbox.redis_server import RedisServer
+from autoscaler.sandbox.sessions import Session, Warden, end
+from benchmarks.soak.fleet import Target, configuration, stateful_set
+from benchmarks.soak.journal import Journal, Tally, tally
+from benchmarks.soak.tasks import EVIDENCE, NAME, application
+
+READY_SECONDS = 30.0
+CANCELLED = b"Canceling queue "
+LOOK_SECONDS = 0.03
+ECHO_SECONDS = 8.0
+"""For so long after a task that was sent at a cordon the next cordons are of its own making."""
+
+
+class Stage:
+    """Everything that one phase needs, gone without a trace when it is left."""
+
+    def __init__(self, targets: tuple[Target, ...], *, placement: bool = True) -> None:
+        self.targets = targets
+        self.placement = placement
+        self.journal = Journal()
+        self.sent: dict[str, float] = {}
+        self.cordons = 0
+        self.sent_after_cordons = 0
+        self._sent_to: Counter[str] = Counter()
+        self._ended: dict[str, set[str]] = defaultdict(set)
+        self._read = 0
+        self.kills = 0
+        self._sending = threading.Lock()
+        self._stack = contextlib.ExitStack()
+        self._daemon: Session | None = None
+
+    def __enter__(self) -> Self:
+        """Start the servers and put the worker sets there, at zero."""
+        with contextlib.ExitStack() as stack:
+            self.folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="soak-")))
+            self._warden = Warden()
+            stack.callback(self._warden.close)
+            server = stack.enter_context(RedisServer())
+            self._evidence_url = server.url_for("", server.password, database=1)
+            brokers = {"redis": server.url}
+            if any(target.broker == "rabbitmq" for target in self.targets):
+                brokers["rabbitmq"] = stack.enter_context(RabbitServer(statistics_seconds=1.0)).url
+            self.cluster = stack.enter_context(
+                SandboxCluster(startup_seconds=0.2, folder=self.folder / "cluster", patience_seconds=0.5)
+            )
+            stack.callback(self.cluster.store.subscribe(self.journal.note))
+            self.evidence = stack.enter_context(contextlib.closing(redis.Redis.from_url(self._evidence_url)))
+            self._apps: dict[str, Celery] = {}
+            for target in self.targets:
+                url = brokers[target.broker]
+                self._apps[target.name] = application(url, target.celery)
+                stack.callback(self._apps[target.name].close)
+                self.cluster.apply(stateful_set(target, url, self._evidence_url))
+            stack.callback(self.stop_daemon)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End everything."""
+        self._stack.close()
+
+    def send(self, target: Target, seconds: float) -> None:
+        """Send one task."""
+        with self._sending:
+            at = time.time()
+            made = self._apps[target.name].send_task(NAME, (seconds, target.name), queue=target.queue)
+            self.sent[made.id] = at
+            self._sent_to[target.name] += 1
+
+    def tally(self) -> Tally:
+        """Count what became of the tasks sent so far."""
+        return tally(self.sent, self.evidence.lrange(EVIDENCE, 0, -1))
+
+    def unfinished(self) -> dict[str, int]:
+        """Return how many tasks of each target have been sent and not ended, which no broker could tell."""
+        for raw in self.evidence.lrange(EVIDENCE, self._read, -1):
+            self._read += 1
+            line = json.loads(raw)
+            if line["what"] == "ended":
+                self._ended[line["target"]].add(line["id"])
+        return {
+            target.name: self._sent_to[target.name] - len(self._ended[target.name]) for target in self.targets
+        }
+
+    def not_consuming(self) -> dict[str, list[str]]:
+        """Return the workers of each target that answer and consume nothing."""
+        found = {}
+        for target in self.targets:
+            answers = self._apps[target.name].control.inspect(timeout=2.0).active_queues() or {}
+            ours = {node: queues for node, queues in answers.items() if f"@{target.name}-" in node}
+            found[target.name] = sorted(node for node, queues in ours.items() if not queues)
+        return found
+
+    def start_daemon(self) -> None:
+        """Start the daemon as a process of its own, and wait until it is ready."""
+        port = _free_port()
+        config = self.folder / "config.toml"
+        config.write_text(configuration(self.targets, port=port, placement=self.placement))
+        environment = {name: value for name, value in os.environ.items() if name != "KUBECONFIG"}
+        environment |= {
+            "KUBECONFIG": str(self.cluster.kubeconfig),
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(Path.cwd()), *sys.path])),
+        }
+        with (self.folder / "daemon.log").open("ab") as output:
+            self._daemon = Session(
+                [sys.executable, "-m", "autoscaler", "run", "--config", str(config)],
+                self._warden,
+                lambda _: None,
+                environment=environment,
+                folder=self.folder,
+                output=output,
+            )
+        deadline = time.monotonic() + READY_SECONDS
+        while not _is_ready(port):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the daemon is not ready: {self.log()[-3000:]}")
+            time.sleep(0.05)
+
+    def stop_daemon(self) -> None:
+        """Have the daemon end as Kubernetes would."""
+        if self._daemon is not None:
+            end([self._daemon], 20.0)
+            self._daemon = None
+
+    def kill_daemon(self) -> None:
+        """End the daemon without a chance to do anything."""
+        if self._daemon is not None:
+            self._daemon.kill()
+            self._daemon.join()
+            self._daemon = None
+            self.kills += 1
+
+    def log(self) -> str:
+        """Return what the daemon has written."""
+        path = self.folder / "daemon.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    @contextlib.contextmanager
+    def provoking(self) -> Iterator[None]:
+        """Send one task right after every cordon, when a worker says that it cancels its consumer."""
+        stop = threading.Event()
+        thread = threading.Thread(target=self._provoke, args=(stop,), name="provoke")
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+    def _provoke(self, stop: threading.Event) -> None:
+        read: dict[Path, int] = {}
+        sent_at: dict[str, float] = {}
+        by_queue = {target.queue: target for target in self.targets}
+        while not stop.wait(LOOK_SECONDS):
+            for log in (self.folder / "cluster" / "logs").iterdir():
+                size = log.stat().st_size
+                begin = read.get(log, 0)
+                if size <= begin:
+                    continue
+                with log.open("rb") as text:
+                    text.seek(begin)
+                    whole = text.read().rpartition(b"\n")[0]
+                read[log] = begin + len(whole)
+                for line in whole.splitlines():
+                    queue = line.rpartition(CANCELLED)[2].decode() if CANCELLED in line else ""
+                    if queue in by_queue:
+                        self._provoke_once(by_queue[queue], sent_at)
+
+    def _provoke_once(self, target: Target, sent_at: dict[str, float]) -> None:
+        """Send a task after a cordon, unless the cordon is the echo of such a task."""
+        self.cordons += 1
+        if time.monotonic() - sent_at.get(target.name, 0.0) > ECHO_SECONDS:
+            sent_at[target.name] = time.monotonic()
+            self.send(target, 0.1)
+            self.sent_after_cordons += 1
+
+
+def wait_for(holds: Callable[[], object], seconds: float) -> bool:
+    """Wait until something holds, and return whether it did in time."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def _is_ready(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=1.0):
+            return True
+    except OSError:
+        return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
