@@ -30,7 +30,6 @@ class Candidate:
     and of a sidecar.
     """
 
-    name: str
     uid: str
     assigned: bool
     phase: int
@@ -48,8 +47,8 @@ def deletion_order(pods: Iterable[JSON], related: Iterable[JSON], now: datetime)
     """
     on_node = Counter(_node(pod) for pod in related if is_active(pod))
     pairs = [(_candidate(pod, on_node[_node(pod)]), pod) for pod in pods]
-    compare = _comparison(now)
-    return [pod for _, pod in sorted(pairs, key=cmp_to_key(lambda a, b: compare(a[0], b[0])))]
+    key = cmp_to_key(_comparison(now))
+    return [pod for _, pod in sorted(pairs, key=lambda pair: key(pair[0]))]
 
 
 def is_active(pod: JSON) -> bool:
@@ -60,7 +59,6 @@ def is_active(pod: JSON) -> bool:
 def _candidate(pod: JSON, neighbours: int) -> Candidate:
     metadata = pod["metadata"]
     return Candidate(
-        name=metadata["name"],
         uid=metadata["uid"],
         assigned=bool(_node(pod)),
         phase=_PHASES.get(dig(pod, "status", "phase"), 0),
