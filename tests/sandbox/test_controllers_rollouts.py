@@ -18,7 +18,7 @@ SICK = {"command": ["sick"], **PROBE}
         (10, "25%", "25%", [[8, 5], [3, 10], [0, 10]]),
         (4, 1, 0, [[4, 1], [3, 2], [2, 3], [1, 4], [0, 4]]),
         (4, 0, 1, [[3, 1], [2, 2], [1, 3], [0, 4]]),
-        (4, 0, 0, [[3, 1], [2, 2], [1, 3], [0, 4]]),
+        (4, 0, "10%", [[3, 1], [2, 2], [1, 3], [0, 4]]),
         (3, "100%", 0, [[3, 3], [0, 3]]),
         (1, "25%", "25%", [[1, 1], [0, 1]]),
         (4, 0, "100%", [[0, 4]]),
@@ -182,3 +182,18 @@ def test_old_replicasets_stay_within_the_history() -> None:
         world.redeploy(template=version(number))
     assert world.sizes() == [0, 0, 1]
     assert [item["metadata"]["annotations"][f"{PREFIX}revision"] for item in world.sets()] == ["3", "4", "5"]
+
+
+def test_a_full_new_replicaset_empties_the_old_ones_when_scaled() -> None:
+    """Old pods that somebody has asked for behind the Deployment's back go with the next number."""
+    world = FleetWorld()
+    world.deploy(2)
+    world.redeploy(template=version(2))
+    old = world.sets()[0]
+    old["spec"]["replicas"] = 1
+    old["metadata"]["annotations"][f"{PREFIX}desired-replicas"] = "1"
+    world.stop()
+    world.store.update(SETS, old)
+    world.start()
+    world.settle()
+    assert world.sizes() == [0, 2]

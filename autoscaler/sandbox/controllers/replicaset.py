@@ -131,11 +131,9 @@ class ReplicaSetController:
         try:
             self._store.delete(PODS, metadata["namespace"], metadata["name"], uid=metadata["uid"])
         except ApiError as error:
-            if error.status in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}:
-                return  # it went by itself
-            message = f"Error deleting: {error.message}"
-            self._events.record(replicaset, "Warning", "FailedDelete", message)
-            raise
+            if error.status not in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}:
+                raise
+            return  # it went by itself
         message = f"Deleted pod: {metadata['name']}"
         self._events.record(replicaset, "Normal", "SuccessfulDelete", message)
 
