@@ -8,6 +8,7 @@ from autoscaler.sandbox.store import JSON
 from tests.sandbox.world import NAME, NAMESPACE, World, template
 
 DEPLOYMENTS, SETS = "deployments.apps", "replicasets.apps"
+PREFIX = "deployment.kubernetes.io/"
 
 
 class FleetWorld(World):
@@ -69,9 +70,6 @@ class FleetWorld(World):
         changed["spec"]["replicas"] = replicas
         self.store.update(SETS, changed)
         self.settle()
-
-
-PREFIX = "deployment.kubernetes.io/"
 
 
 def deployment(replicas: int, **spec: Any) -> JSON:
