@@ -19,8 +19,11 @@ from typing import Literal, Self
 from autoscaler.sandbox.agenda import Agenda, Backoff
 from autoscaler.sandbox.api.access import User
 from autoscaler.sandbox.api.server import ApiServer
+from autoscaler.sandbox.controllers.deployment import DeploymentController
 from autoscaler.sandbox.controllers.garbage import GarbageCollector
-from autoscaler.sandbox.controllers.statefulset import RETRIES, StatefulSetController
+from autoscaler.sandbox.controllers.replicaset import ReplicaSetController
+from autoscaler.sandbox.controllers.statefulset import StatefulSetController
+from autoscaler.sandbox.controllers.work_queue import RETRIES
 from autoscaler.sandbox.errors import ApiError
 from autoscaler.sandbox.event_log import Event
 from autoscaler.sandbox.kubelet.containers import Containers, NullContainers
@@ -42,8 +45,8 @@ class SandboxCluster:
     `ending_seconds` to end. `startup_seconds`, or a time drawn from that range by `seed`, lies between
     a pod's creation and its start. `tokens` are those of `ApiServer`. Logs of pods and the kubeconfig
     go to `folder`, by default one that is removed again; commands run in `work_folder`, by default
-    the current one. `rules` are the kubelet's, `retries` the pauses of the StatefulSet controller
-    after a refusal. On stopping, processes have `patience_seconds` to end.
+    the current one. `rules` are the kubelet's, `retries` the pauses of the controllers after
+    a refusal. On stopping, processes have `patience_seconds` to end.
     """
 
     def __init__(
@@ -122,8 +125,11 @@ class SandboxCluster:
                 seed=self._seed,
                 rules=self._rules,
             )
-            sets = StatefulSetController(self.store, agenda, self.store.clock, retries=self._retries)
-            for part in (self.runner, GarbageCollector(self.store, agenda), sets):
+            controllers = [
+                controller(self.store, agenda, self.store.clock, retries=self._retries)
+                for controller in (StatefulSetController, ReplicaSetController, DeploymentController)
+            ]
+            for part in (self.runner, GarbageCollector(self.store, agenda), *controllers):
                 undo.callback(part.stop)
                 part.start()
             undo.callback(agenda.stop)

@@ -14,7 +14,8 @@ import pytest
 
 from autoscaler.sandbox.cluster import SandboxCluster
 from autoscaler.sandbox.store import ApiError
-from tests.sandbox.world import NAME, NAMESPACE, statefulset, template
+from tests.sandbox.fleet import deployment
+from tests.sandbox.world import NAME, NAMESPACE, names, statefulset, template
 
 SET = f"/apis/apps/v1/namespaces/{NAMESPACE}/statefulsets/{NAME}"
 NAMESPACE_PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
@@ -51,6 +52,27 @@ def test_scaling_over_http_makes_and_ends_pods() -> None:
         call(cluster, "PATCH", f"{SET}/scale", {"spec": {"replicas": 0}})
         assert cluster.until(lambda: not call(cluster, "GET", NAMESPACE_PODS)["items"])
         assert [ending.killed for ending in cluster.endings] == [False] * 3
+
+
+def test_a_deployment_over_http_gives_up_its_cheapest_pod() -> None:
+    """Scaled through /scale, it deletes first the pod whose deletion cost was lowered."""
+    made = {"apiVersion": "apps/v1", "kind": "Deployment", **deployment(3)}
+    path = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/{NAME}"
+
+    def available() -> int:
+        return int(call(cluster, "GET", path)["status"].get("availableReplicas", 0))
+
+    with SandboxCluster(runner="null", startup_seconds=0.0) as cluster:
+        cluster.apply(made)
+        assert cluster.until(lambda: available() == 3)
+        before = names(call(cluster, "GET", NAMESPACE_PODS)["items"])
+        note = {"metadata": {"annotations": {"controller.kubernetes.io/pod-deletion-cost": "-5"}}}
+        call(cluster, "PATCH", f"{NAMESPACE_PODS}/{before[1]}", note)
+        call(cluster, "PATCH", f"{path}/scale", {"spec": {"replicas": 2}})
+        assert cluster.until(lambda: len(call(cluster, "GET", NAMESPACE_PODS)["items"]) == 2)
+        assert names(call(cluster, "GET", NAMESPACE_PODS)["items"]) == [before[0], before[2]]
+        call(cluster, "DELETE", path)
+        assert cluster.until(lambda: not call(cluster, "GET", NAMESPACE_PODS)["items"])
 
 
 def test_pods_of_a_full_quota_wait() -> None:

@@ -7,7 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from autoscaler.sandbox.agenda import Agenda
+from autoscaler.sandbox.controllers.deployment import DeploymentController
 from autoscaler.sandbox.controllers.garbage import GarbageCollector
+from autoscaler.sandbox.controllers.replicaset import ReplicaSetController
 from autoscaler.sandbox.controllers.statefulset import StatefulSetController
 from autoscaler.sandbox.event_log import Event
 from autoscaler.sandbox.kubelet.containers import ContainerSpec, NullContainers
@@ -47,6 +49,8 @@ class World:
         self.parts = (
             GarbageCollector(self.store, self.agenda),
             StatefulSetController(self.store, self.agenda, self.clock),
+            ReplicaSetController(self.store, self.agenda, self.clock),
+            DeploymentController(self.store, self.agenda, self.clock),
             self.runner,
         )
         self.start()

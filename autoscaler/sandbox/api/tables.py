@@ -8,6 +8,7 @@ from datetime import datetime
 
 from autoscaler.sandbox.api.ages import age, age_of
 from autoscaler.sandbox.objects.kinds import Kind
+from autoscaler.sandbox.objects.selectors import label_text
 from autoscaler.sandbox.objects.values import JSON, dig
 
 Cell = Callable[[JSON, datetime], str | int]
@@ -137,9 +138,18 @@ def _target(hpa: JSON, _now: datetime) -> str:
     return f"{target['kind']}/{target['name']}"
 
 
+def _selector(workload: JSON, _now: datetime) -> str:
+    return label_text(workload["spec"]["selector"] or {}) or "<none>"
+
+
 _NAME = Column("Name", _at("metadata", "name"))
 _AGE = Column("Age", age_of)
 _GENERAL = (_NAME, _AGE)
+_CONTAINERS = (
+    Column("Containers", _containers("name"), priority=1),
+    Column("Images", _containers("image"), priority=1),
+)
+_SELECTOR = Column("Selector", _selector, priority=1)
 _EVENT = (
     Column("Last Seen", _last_seen),
     Column("Type", _at("type", default="")),
@@ -148,6 +158,15 @@ _EVENT = (
     Column("Message", _message),
 )
 _COLUMNS: Mapping[str, tuple[Column, ...]] = {
+    "deployments.apps": (
+        _NAME,
+        Column("Ready", _replicas),
+        Column("Up-to-date", _at("status", "updatedReplicas", default=0), "integer"),
+        Column("Available", _at("status", "availableReplicas", default=0), "integer"),
+        _AGE,
+        *_CONTAINERS,
+        _SELECTOR,
+    ),
     "events": _EVENT,
     "events.events.k8s.io": _EVENT,
     "horizontalpodautoscalers.autoscaling": (
@@ -169,11 +188,19 @@ _COLUMNS: Mapping[str, tuple[Column, ...]] = {
         Column("IP", _at("status", "podIP"), priority=1),
         Column("Node", _at("spec", "nodeName"), priority=1),
     ),
+    "replicasets.apps": (
+        _NAME,
+        Column("Desired", _at("spec", "replicas", default=0), "integer"),
+        Column("Current", _at("status", "replicas", default=0), "integer"),
+        Column("Ready", _at("status", "readyReplicas", default=0), "integer"),
+        _AGE,
+        *_CONTAINERS,
+        _SELECTOR,
+    ),
     "statefulsets.apps": (
         _NAME,
         Column("Ready", _replicas),
         _AGE,
-        Column("Containers", _containers("name"), priority=1),
-        Column("Images", _containers("image"), priority=1),
+        *_CONTAINERS,
     ),
 }

@@ -189,7 +189,7 @@ class Watches:
         obj["metadata"] = {"resourceVersion": str(version)}
         if annotations:
             obj["metadata"]["annotations"] = annotations
-        if wish.kind.kind in {"StatefulSet", "Deployment"}:
+        if wish.kind.kind in {"StatefulSet", "Deployment", "ReplicaSet"}:
             obj["spec"]["replicas"] = 0
         if wants_table(wish.call.accept):
             obj = table_of(wish.kind, [], str(version), self._store.clock(), wish.call.params)

@@ -1,1 +1,1 @@
-"""What the sandbox's control plane does by itself: StatefulSets become pods, orphans are collected."""
+"""What the sandbox's control plane does by itself: workloads become pods, orphans are collected."""

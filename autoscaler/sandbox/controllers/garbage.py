@@ -12,7 +12,8 @@ from autoscaler.sandbox.event_log import DELETED, Event
 from autoscaler.sandbox.objects.values import JSON
 from autoscaler.sandbox.store import Store
 
-OWNED = ("pods", "controllerrevisions.apps")
+OWNERS = frozenset({"deployments.apps", "replicasets.apps", "statefulsets.apps"})
+OWNED = ("pods", "controllerrevisions.apps", "replicasets.apps")
 
 
 class GarbageCollector:
@@ -33,7 +34,7 @@ class GarbageCollector:
             self._unsubscribe()
 
     def _on_event(self, event: Event) -> None:
-        if event.type == DELETED and event.resource == "statefulsets.apps":
+        if event.type == DELETED and event.resource in OWNERS:
             self._agenda.soon(lambda: self._collect(event))
 
     def _collect(self, event: Event) -> None:

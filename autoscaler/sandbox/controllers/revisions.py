@@ -35,10 +35,15 @@ class Revision:
 
 def revision_name(set_name: str, template: JSON, collisions: int = 0) -> str:
     """Return the name that Kubernetes gives to a (defaulted) pod template of a set."""
+    return f"{set_name}-{template_hash(template, collisions)}"
+
+
+def template_hash(template: JSON, collisions: int = 0) -> str:
+    """Return the hash of a (defaulted) pod template, another one for each count of collisions."""
     data = json.dumps(_patch(template), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     for character, escaped in _GO_ESCAPES.items():
         data = data.replace(character, escaped)
-    return f"{set_name}-{_hashed(f'{data}{collisions}')}"
+    return _hashed(f"{data}{collisions}")
 
 
 def _patch(template: JSON) -> JSON:

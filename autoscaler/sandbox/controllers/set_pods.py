@@ -71,7 +71,7 @@ def is_over(pod: JSON) -> bool:
 
 def is_ready(pod: JSON) -> bool:
     """Whether a pod is running and Ready, even if it was told to end."""
-    return pod.get("status", {}).get("phase") == "Running" and _ready_since(pod) is not None
+    return pod.get("status", {}).get("phase") == "Running" and ready_since(pod) is not None
 
 
 def is_healthy(pod: JSON) -> bool:
@@ -81,13 +81,14 @@ def is_healthy(pod: JSON) -> bool:
 
 def seconds_until_available(pod: JSON, min_ready_seconds: float, now: datetime) -> float | None:
     """Return how long a Ready pod still has to stay so to count as available, None when not Ready."""
-    since = _ready_since(pod)
+    since = ready_since(pod)
     if since is None or not is_ready(pod):
         return None
     return max(0.0, min_ready_seconds - (now - since).total_seconds())
 
 
-def _ready_since(pod: JSON) -> datetime | None:
+def ready_since(pod: JSON) -> datetime | None:
+    """Return since when a pod's condition says that it is Ready, None while it does not."""
     for condition in pod.get("status", {}).get("conditions", ()):
         if condition["type"] == "Ready" and condition["status"] == "True":
             return datetime.fromisoformat(condition["lastTransitionTime"])

@@ -8,12 +8,13 @@ replicas, then the surplus, then the update, the status after each.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from http import HTTPStatus
 from typing import TypeVar
 
 from autoscaler.sandbox.agenda import Agenda, Backoff
+from autoscaler.sandbox.controllers.batches import in_batches
 from autoscaler.sandbox.controllers.ownership import MANAGER, controller_of, owner_reference
 from autoscaler.sandbox.controllers.recorder import EventRecorder
 from autoscaler.sandbox.controllers.revisions import Revisions
@@ -27,7 +28,7 @@ from autoscaler.sandbox.controllers.set_pods import (
 )
 from autoscaler.sandbox.controllers.set_status import status_of
 from autoscaler.sandbox.controllers.set_view import Slot, View
-from autoscaler.sandbox.controllers.work_queue import WorkQueue
+from autoscaler.sandbox.controllers.work_queue import RETRIES, WorkQueue
 from autoscaler.sandbox.errors import ApiError
 from autoscaler.sandbox.event_log import DELETED, Event
 from autoscaler.sandbox.objects.selectors import label_text
@@ -36,9 +37,6 @@ from autoscaler.sandbox.store import Store
 
 SETS = "statefulsets.apps"
 PODS = "pods"
-
-# client-go's workqueue.DefaultControllerRateLimiter
-RETRIES = Backoff(first_seconds=0.005, longest_seconds=1000.0)
 
 Item = TypeVar("Item")
 Key = tuple[str, str]
@@ -207,28 +205,10 @@ def _key(statefulset: JSON) -> Key:
 def _each(items: Sequence[Item], act: Callable[[Item], bool], *, one_by_one: bool) -> bool:
     """Act on all items; True when the rest of the look must wait.
 
-    One by one it ends at the first item that says so. Otherwise it goes in batches of 1, 2, 4, …
-    (slowStartBatch), and the refusals of a batch end it before the next: the pods above are not tried.
+    One by one it ends at the first item that says so. Otherwise it goes in batches, whose refusals
+    end it: the pods above are not tried.
     """
     if one_by_one:
         return any(act(item) for item in items)
-    for batch in _batches(items):
-        refusals = [refusal for refusal in (_refusal(act, item) for item in batch) if refusal is not None]
-        if refusals:
-            raise refusals[0]
+    in_batches(items, act)
     return False
-
-
-def _refusal(act: Callable[[Item], bool], item: Item) -> ApiError | None:
-    try:
-        act(item)
-    except ApiError as error:
-        return error
-    return None
-
-
-def _batches(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
-    start, size = 0, 1
-    while start < len(items):
-        yield items[start : start + size]
-        start, size = start + size, min(2 * size, 500)

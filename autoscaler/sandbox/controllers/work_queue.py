@@ -15,6 +15,9 @@ from autoscaler.sandbox.errors import ApiError
 
 Key = TypeVar("Key", bound=Hashable)
 
+# client-go's workqueue.DefaultControllerRateLimiter
+RETRIES = Backoff(first_seconds=0.005, longest_seconds=1000.0)
+
 
 class WorkQueue(Generic[Key]):
     """Keys of objects, looked at one at a time on an agenda.

@@ -25,6 +25,7 @@ _INTEGERS: Mapping[str, tuple[str, ...]] = {
     "horizontalpodautoscalers.autoscaling": ("minReplicas", "maxReplicas"),
     "leases.coordination.k8s.io": ("leaseDurationSeconds", "leaseTransitions"),
     "pods": ("terminationGracePeriodSeconds", "activeDeadlineSeconds", "priority"),
+    "replicasets.apps": ("replicas", "minReadySeconds"),
     "statefulsets.apps": ("replicas", "minReadySeconds", "revisionHistoryLimit"),
 }
 _MICRO_TIMES: Mapping[str, tuple[tuple[str, ...], ...]] = {

@@ -58,6 +58,11 @@ def _default_deployment(obj: JSON) -> None:
     default_template(spec["template"]["spec"])
 
 
+def _default_replica_set(obj: JSON) -> None:
+    obj["spec"].setdefault("replicas", 1)
+    default_template(obj["spec"]["template"]["spec"])
+
+
 def _default_pod(obj: JSON) -> None:
     default_pod(obj["spec"])
 
@@ -106,6 +111,7 @@ _DEFAULTS: Mapping[str, Callable[[JSON], None]] = {
     "namespaces": _default_namespace,
     "persistentvolumeclaims": _default_claim,
     "pods": _default_pod,
+    "replicasets.apps": _default_replica_set,
     "secrets": _default_secret,
     "statefulsets.apps": _default_stateful_set,
 }

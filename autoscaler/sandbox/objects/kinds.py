@@ -11,8 +11,9 @@ class Kind:
 
     `stored_as` names the resource whose objects this one shows in another form. `generations` tells
     whether changes of the spec are counted, `blind_update` and `create_by_update` whether a PUT may
-    come without a resourceVersion and for an object that does not exist. `kept` is false for what is
-    answered and forgotten.
+    come without a resourceVersion and for an object that does not exist. `annotations_count` tells
+    whether changes of annotations are counted too; those that come with a status are taken over
+    uncounted. `kept` is false for what is answered and forgotten.
     """
 
     group: str
@@ -25,6 +26,7 @@ class Kind:
     namespaced: bool = True
     subresources: tuple[str, ...] = ()
     generations: bool = False
+    annotations_count: bool = False
     blind_update: bool = True
     create_by_update: bool = False
     returns_deleted: bool = False
@@ -115,6 +117,18 @@ KINDS: tuple[Kind, ...] = (
         "Deployment",
         "deployment",
         ("deploy",),
+        ("all",),
+        subresources=("status", "scale"),
+        generations=True,
+        annotations_count=True,
+    ),
+    Kind(
+        "apps",
+        "v1",
+        "replicasets",
+        "ReplicaSet",
+        "replicaset",
+        ("rs",),
         ("all",),
         subresources=("status", "scale"),
         generations=True,

@@ -20,6 +20,7 @@ Record = Callable[[JSON, JSON], None]
 """Writes the owners of fields into the second object, given what it replaces."""
 
 _SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
+_LONGEST_STEM = 58  # of a generated name, which is kept to the 63 characters of a label
 _KEPT = (
     "uid",
     "resourceVersion",
@@ -41,7 +42,8 @@ def created(kind: Kind, obj: JSON, now: str, record: Record) -> JSON:
     if not kind.namespaced:
         meta.pop("namespace", None)
     if not meta.get("name") and meta.get("generateName"):
-        meta["name"] = meta["generateName"] + "".join(secrets.choice(_SUFFIX_LETTERS) for _ in range(5))
+        suffix = "".join(secrets.choice(_SUFFIX_LETTERS) for _ in range(5))
+        meta["name"] = meta["generateName"][:_LONGEST_STEM] + suffix
     set_defaults(kind, obj)
     status = first_status(kind, obj)
     obj |= {} if status is None else {"status": status}
@@ -61,7 +63,7 @@ def replaced(kind: Kind, old: JSON, obj: JSON, subresource: str, record: Record)
     status. Raises `ApiError` 422.
     """
     if subresource == "status":
-        obj = old | {"metadata": dict(old["metadata"]), "status": obj.get("status", {})}
+        obj = old | {"metadata": _told(kind, old, obj), "status": obj.get("status", {})}
     elif subresource == "scale":
         spec = old["spec"] | {"replicas": obj["spec"].get("replicas", 0)}
         obj = old | {"metadata": dict(old["metadata"]), "spec": spec}
@@ -70,9 +72,29 @@ def replaced(kind: Kind, old: JSON, obj: JSON, subresource: str, record: Record)
         set_defaults(kind, obj)
     check(kind, obj, old)
     record(old, obj)
-    if kind.generations and obj["spec"] != old["spec"]:
+    if kind.generations and _counts(kind, old, obj, subresource):
         obj["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
     return old if obj == old else obj
+
+
+def _counts(kind: Kind, old: JSON, obj: JSON, subresource: str) -> bool:
+    """Whether a change makes a new generation."""
+    if kind.annotations_count and subresource != "status" and _annotations(obj) != _annotations(old):
+        return True
+    return bool(obj["spec"] != old["spec"])
+
+
+def _told(kind: Kind, old: JSON, obj: JSON) -> JSON:
+    """Return the metadata of an object whose status is written."""
+    meta = dict(old["metadata"])
+    if kind.annotations_count and _annotations(obj):
+        meta["annotations"] = dict(_annotations(obj))
+    return meta
+
+
+def _annotations(obj: JSON) -> JSON:
+    found: JSON = obj["metadata"].get("annotations") or {}
+    return found
 
 
 def _keep(kind: Kind, old: JSON, obj: JSON) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from autoscaler.sandbox.errors import ApiError, Cause, forbidden_value, invalid, invalid_value, required
 from autoscaler.sandbox.objects import selectors
+from autoscaler.sandbox.objects.deletion_cost import DELETION_COST, deletion_cost
 from autoscaler.sandbox.objects.event_rules import event_causes
 from autoscaler.sandbox.objects.kinds import Kind
 from autoscaler.sandbox.objects.values import JSON, dig
@@ -84,15 +85,32 @@ def _workload_causes(obj: JSON, old: JSON | None) -> Iterator[Cause]:
             shown = json.dumps(labels, separators=(",", ":"), sort_keys=True)
             rule = "`selector` does not match template `labels`"
             yield invalid_value("spec.template.metadata.labels", shown, rule)
+    if old is None or _cost_of(old["spec"]["template"]) is not None:
+        yield from _cost_causes("spec.template.annotations", spec["template"])
     yield from _container_causes("spec.template.spec", spec["template"]["spec"])
     if old is not None and obj["kind"] == "StatefulSet":
         fixed = [field for field in {*spec, *old["spec"]} if spec.get(field) != old["spec"].get(field)]
         if not _STATEFUL_SET_MAY_CHANGE.issuperset(fixed):
             yield forbidden_value("spec", _STATEFUL_SET_FIXED)
+    elif old is not None and spec["selector"] != old["spec"]["selector"]:
+        shown = json.dumps(spec["selector"], separators=(",", ":"), sort_keys=True)
+        yield invalid_value("spec.selector", shown, "field is immutable")
 
 
-def _pod_causes(obj: JSON, _old: JSON | None) -> Iterator[Cause]:
+def _pod_causes(obj: JSON, old: JSON | None) -> Iterator[Cause]:
+    if old is None or _cost_of(old) is not None:
+        yield from _cost_causes("metadata.annotations", obj)
     yield from _container_causes("spec", obj["spec"])
+
+
+def _cost_of(pod: JSON) -> int | None:
+    return deletion_cost(dig(pod, "metadata", "annotations") or {})
+
+
+def _cost_causes(path: str, pod: JSON) -> Iterator[Cause]:
+    if _cost_of(pod) is None:
+        shown = json.dumps(pod["metadata"]["annotations"][DELETION_COST], ensure_ascii=False)
+        yield invalid_value(f"{path}[{DELETION_COST}]", shown, "must be a 32bit integer")
 
 
 def _container_causes(path: str, spec: JSON) -> Iterator[Cause]:
@@ -136,5 +154,6 @@ _RULES: Mapping[str, Callable[[JSON, JSON | None], Iterator[Cause]]] = {
     "horizontalpodautoscalers.autoscaling": _autoscaler_causes,
     "leases.coordination.k8s.io": _lease_causes,
     "pods": _pod_causes,
+    "replicasets.apps": _workload_causes,
     "statefulsets.apps": _workload_causes,
 }

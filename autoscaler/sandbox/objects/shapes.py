@@ -42,6 +42,7 @@ _EMPTY: Mapping[str, JSON] = {
     "namespaces": {"spec": {}, "status": {}},
     "persistentvolumeclaims": {"spec": {"resources": {}}, "status": {}},
     "pods": {"spec": {"containers": None}, "status": {}},
+    "replicasets.apps": {"spec": {"selector": None, "template": _TEMPLATE}, "status": {"replicas": 0}},
     "resourcequotas": {"spec": {}, "status": {}},
     "selfsubjectaccessreviews.authorization.k8s.io": {"spec": {}, "status": {"allowed": False}},
     "services": {"spec": {}, "status": {"loadBalancer": {}}},
@@ -63,6 +64,7 @@ EMPTY_ITEMS: Mapping[str, Mapping[str, JSON]] = {
     },
     "statefulsets.apps": {"containers": _CONTAINER, "initContainers": _CONTAINER},
     "deployments.apps": {"containers": _CONTAINER, "initContainers": _CONTAINER},
+    "replicasets.apps": {"containers": _CONTAINER, "initContainers": _CONTAINER},
 }
 """By resource and field, what an item of a list shows at least."""
 
@@ -77,6 +79,7 @@ LEFT_OUT_AT_ZERO: Mapping[str, tuple[str, ...]] = {
         "unavailableReplicas",
         "updatedReplicas",
     ),
+    "replicasets.apps": ("availableReplicas", "fullyLabeledReplicas", "observedGeneration", "readyReplicas"),
 }
 """By resource, the counts of a status that are not shown while they are 0."""
 
