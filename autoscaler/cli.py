@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import threading
+from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -145,8 +146,8 @@ def check(
     trouble = ""
     if live is not False:
         try:
-            api = connect(settings.controller.api_timeout_seconds, kubeconfig, context)
-            looks = examine(settings, api)
+            with closing(connect(settings.controller.api_timeout_seconds, kubeconfig, context)) as api:
+                looks = examine(settings, api)
         except (ClusterUnknown, Unreachable) as error:
             trouble = str(error)
         means = findings_fields(means, looks, trouble)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from http import HTTPStatus
 
 from autoscaler.brokers import habits as workers
 from autoscaler.cluster import habits as cluster
@@ -32,7 +33,8 @@ def examine(settings: Settings, api: Api) -> tuple[Examined, ...]:
     try:
         api.get("/version", dict[str, object])
     except ApiError as error:
-        raise Unreachable(f"{api.host}: {error.message}") from error
+        if error.status != HTTPStatus.FORBIDDEN:
+            raise Unreachable(f"{api.host}: {error.message}") from error
     controller = settings.controller
     view = ClusterView(
         api,

@@ -40,11 +40,15 @@ class _Transport(msgspec.Struct, frozen=True):
 
 
 class Conf(msgspec.Struct, frozen=True):
-    """The part of a worker's configuration that is looked at, of whatever types it may be."""
+    """The part of a worker's configuration that is looked at, of whatever types it may be.
 
-    task_acks_late: Any = None
-    worker_prefetch_multiplier: Any = None
-    worker_disable_prefetch: Any = None
+    A worker tells what differs from Celery's defaults, which are those of `celery.app.defaults`. (Those of
+    all settings, which it tells too when it is told to, are not JSON: one of them is Infinity.)
+    """
+
+    task_acks_late: Any = False
+    worker_prefetch_multiplier: Any = 4
+    worker_disable_prefetch: Any = False
     broker_transport_options: _Transport | None = None
 
 
@@ -128,17 +132,12 @@ def unasked(habits: Habits, why: str) -> Habits:
 
 
 def _answers(place: Address, target: TargetSettings, nodes: Sequence[str]) -> Answers:
-    """Ask nodes for their configuration, with its defaults, and those that answer for the rest."""
+    """Return what nodes answer to all questions, asked in one turn."""
     line = ControlLine(place, target.broker, Names(), clock=time.monotonic, wall=time.time)
     try:
-        first = line.ask(nodes, ("conf",), {"with_defaults": True}, DECODERS)
-        if not first.told:
-            return first
-        rest = line.ask(sorted(first.told), ("stats", "active"), decoders=DECODERS)
+        return line.ask(nodes, tuple(DECODERS), DECODERS)
     finally:
         line.close()
-    told = {node: {**said, **rest.told.get(node, {})} for node, said in first.told.items()}
-    return Answers(told, first.detail or rest.detail)
 
 
 def said_by(node: str, told: Mapping[str, Any], now: float) -> Said:
@@ -159,7 +158,7 @@ def said_by(node: str, told: Mapping[str, Any], now: float) -> Said:
         said = replace(said, slots=slots, fair=_fair(stats.pool or {}))
     if active is not None:
         ages = [now - task.time_start for task in active if task.time_start is not None]
-        said = replace(said, longest_seconds=max(ages, default=0.0))
+        said = replace(said, longest_seconds=max([0.0, *ages]))
     return said
 
 

@@ -115,7 +115,6 @@ class ControlLine:
         self,
         nodes: Sequence[str],
         commands: Sequence[str],
-        arguments: Mapping[str, object] | None = None,
         decoders: Decoders = DECODERS,
     ) -> Answers:
         """Return the nodes' answers to some commands, as far as they came in time."""
@@ -128,7 +127,7 @@ class ControlLine:
         self._call = call
         try:
             for ticket, command in call.tickets.items():
-                self._publish(ticket, command, nodes, arguments)
+                self._publish(ticket, command, nodes)
             self._collect(call)
         finally:
             self._call = None
@@ -207,7 +206,7 @@ class ControlLine:
         return queue if channel is None else queue(channel)
 
     def _publish(
-        self, ticket: str, command: str, nodes: Sequence[str], arguments: Mapping[str, object] | None = None
+        self, ticket: str, command: str, nodes: Sequence[str], arguments: Mapping[str, str] | None = None
     ) -> None:
         """Send a command, to be answered where it has a ticket."""
         reply_to = {"exchange": self._reply_exchange, "routing_key": self._oid}

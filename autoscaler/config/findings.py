@@ -13,7 +13,8 @@ from autoscaler.config.literal import printable
 from autoscaler.core.lint import Examined, Finding, Severity
 
 COLUMNS = 100
-INDENT = " " * 10
+LABEL = 8
+INDENT = " " * (LABEL + 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ def findings_fields(summary: dict[str, Any], looks: Sequence[Examined], trouble:
     """Return a configuration's summary, as JSON has it, with what the look at its targets came to."""
     found = [_fields(look) for look in looks] or [TargetFindings(None, None)] * len(summary["targets"])
     targets = [target | asdict(findings) for target, findings in zip(summary["targets"], found, strict=True)]
-    return summary | asdict(LookSummary(trouble, risks(looks) if looks else None)) | {"targets": targets}
+    return summary | asdict(LookSummary(trouble, None if trouble else risks(looks))) | {"targets": targets}
 
 
 def risks(looks: Sequence[Examined]) -> int:
@@ -77,8 +78,8 @@ def _wrapped(label: str, text: str) -> list[str]:
     return wrap(
         printable(text),
         COLUMNS,
-        initial_indent=f"  {label}".ljust(len(INDENT)) + " ",
-        subsequent_indent=INDENT + " ",
+        initial_indent=f"  {label:<{LABEL}} ",
+        subsequent_indent=INDENT,
         break_long_words=False,
         break_on_hyphens=False,
     )

@@ -164,9 +164,10 @@ def hoarding(habits: Habits) -> Finding | None:
     return Finding(
         "PrefetchHoarding",
         Severity.RISK if unfair or multiplier.value == 0 else Severity.ADVICE,
-        f"worker_prefetch_multiplier is {multiplier.value} ({multiplier.source}): {_hoard(habits)} They wait "
-        "behind tasks that run, though other workers are free, and a worker that is to go has to run them "
-        f"first, unless drain.return_reserved is set.{more} Set worker_prefetch_multiplier to 1.",
+        f"worker_prefetch_multiplier is {multiplier.value} ({multiplier.source}): {_hoard(habits)} What it "
+        "does not run yet waits behind what it runs, though other workers are free, and a worker that is to "
+        f"go has to run it first, unless drain.return_reserved is set.{more} Set "
+        "worker_prefetch_multiplier to 1.",
     )
 
 
@@ -176,8 +177,8 @@ def _hoard(habits: Habits) -> str:
     if not multiplier:
         return "a worker takes every task that waits."
     if slots is None:
-        return f"a worker takes {multiplier} tasks for each of its slots."
-    return f"a worker with {slots} slots takes {slots * multiplier} tasks."
+        return f"a worker takes up to {multiplier} tasks for each of its slots."
+    return f"a worker with {slots} slots takes up to {slots * multiplier} tasks."
 
 
 def remote_control_off(habits: Habits) -> Finding | None:
@@ -213,8 +214,8 @@ def disruption_budget(habits: Habits) -> Finding | None:
     return _advice(
         "DisruptionBudget",
         f"PodDisruptionBudget {named} covers the workers: it does not hold back scale-in, but a node drain "
-        "waits for as long as it allows no eviction. Prefer maxUnavailable of 1 or more, which allows one at "
-        "any size.",
+        "waits for as long as it allows no eviction. Prefer maxUnavailable = 1, which allows one while all "
+        "workers are healthy, however many there are.",
     )
 
 

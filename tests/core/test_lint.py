@@ -95,13 +95,13 @@ CASES: dict[str, tuple[dict[str, Any], str, Severity, tuple[str, ...]]] = {
         {"prefetch_multiplier": by(4)},
         "PrefetchHoarding",
         ADVICE,
-        ("worker_prefetch_multiplier is 4 (celery@w-0)", "16 slots takes 64 tasks", "return_reserved"),
+        ("worker_prefetch_multiplier is 4 (celery@w-0)", "16 slots takes up to 64 tasks", "return_reserved"),
     ),
     "prefetch, slots unknown": (
         {"prefetch_multiplier": by(4), "slots": UNSEEN, "fair": UNSEEN},
         "PrefetchHoarding",
         ADVICE,
-        ("4 tasks for each of its slots",),
+        ("up to 4 tasks for each of its slots",),
     ),
     "prefetch and fast": (
         {"prefetch_multiplier": by(2), "fair": by(value=False, source="-O fast of container w")},
@@ -206,7 +206,8 @@ NAMES = [item.name for item in fields(Habits)]
 @given(DRAWN, st.sets(st.sampled_from(NAMES)))
 def test_what_is_not_known_never_makes_a_finding(habits: Habits, forgotten: set[str]):
     """To forget facts may silence findings, and adds none."""
-    less = replace(habits, **{name: UNSEEN if name in LABELS else None for name in forgotten})
+    nothing: dict[str, Any] = {name: UNSEEN if name in LABELS else None for name in forgotten}
+    less = replace(habits, **nothing)
     assert {one.code for one in lint(less)} <= {one.code for one in lint(habits)}
 
 
