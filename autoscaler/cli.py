@@ -142,14 +142,8 @@ def check(
     means: dict[str, Any] = {"valid": True, "problems": [], **asdict(summary(settings))}
     if not as_json:
         typer.echo(describe(settings))
-    looks: tuple[Examined, ...] = ()
-    trouble = ""
+    looks, trouble = ((), "") if live is False else _look(settings, kubeconfig, context)
     if live is not False:
-        try:
-            with closing(connect(settings.controller.api_timeout_seconds, kubeconfig, context)) as api:
-                looks = examine(settings, api)
-        except (ClusterUnknown, Unreachable) as error:
-            trouble = str(error)
         means = findings_fields(means, looks, trouble)
     if as_json:
         typer.echo(json.dumps(means, indent=2))
@@ -237,6 +231,17 @@ def _check_urls(settings: Settings) -> None:
                 problems.append(f"broker.url of {target.ref}: {error}")
     if problems:
         _fail("\n".join(problems))
+
+
+def _look(
+    settings: Settings, kubeconfig: Path | None, context: str | None
+) -> tuple[tuple[Examined, ...], str]:
+    """Return what a look at the targets came to, and why there was none."""
+    try:
+        with closing(connect(settings.controller.api_timeout_seconds, kubeconfig, context)) as api:
+            return examine(settings, api), ""
+    except (ClusterUnknown, Unreachable) as error:
+        return (), str(error)
 
 
 def _load(config: Path, *, as_json: bool = False) -> Settings:

@@ -25,6 +25,7 @@ from autoscaler.config.model import BrokerSettings, TargetSettings
 from autoscaler.core.habits import Habits, gaps
 from autoscaler.core.lint import lint
 from autoscaler.core.model import fresh
+from tests.brokers.rabbits import Vhost
 from tests.brokers.servers import RedisServer, free_port, wait_until
 from tests.brokers.workers_app import LoadWorker, producing
 
@@ -186,3 +187,16 @@ def test_a_worker_that_is_silent(server: RedisServer):
     target = TargetSettings("ns", "w", ("q",), broker=BrokerSettings(answer_timeout_seconds=0.2))
     seen = ask(DECLARED, target, server.url, tuple(f"w-{n}" for n in range(5)))
     assert seen.acks_late.detail == "no answer from celery@w-0, celery@w-1, celery@w-2 and 2 more"
+
+
+@pytest.mark.servers
+def test_a_real_worker_at_a_rabbitmq(vhost: Vhost):
+    """The same answers; nothing is delivered again there after a timeout."""
+    worker = LoadWorker(vhost.url, "celery@w-0", "--queues", "q", "--pool", "threads", "--concurrency", "2")
+    try:
+        seen = ask(DECLARED, TARGET, vhost.url, ("w-0",))
+    finally:
+        worker.close()
+    assert (seen.acks_late.value, seen.prefetch_multiplier.value, seen.slots.value) == (False, 4, 2)
+    assert (seen.redelivers.value, seen.visibility_seconds.value) == (False, None)
+    assert gaps(seen)[-1] == f"how long tasks run: {IDLE}"
