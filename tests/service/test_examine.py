@@ -69,6 +69,7 @@ def test_a_live_target(bench: Bench, tmp_path: Path):
 
 def test_without_rights(bench: Bench):
     """What may not be read is said to be unknown; the rest is looked at."""
+    bench.server.faults.fail(403, times=1)  # the version, which proves that there is a server
     bench.server.faults.fail(403, Matching(verb="list", resource="poddisruptionbudgets.policy"))
     bench.server.faults.fail(403, Matching(verb="list", resource="pods"))
     seen = look(bench)
