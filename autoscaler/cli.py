@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import signal
 import threading
+from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import structlog
 import typer
@@ -19,10 +20,13 @@ from autoscaler.cluster.client import ClusterUnknown, connect
 from autoscaler.cluster.rbac import NAME, ServiceAccount, render, rights
 from autoscaler.cluster.url_sources import taken_from_template, template_secrets
 from autoscaler.config.describe import describe, summary
+from autoscaler.config.findings import describe_findings, findings_fields
 from autoscaler.config.model import Settings
 from autoscaler.config.problem import ConfigInvalid
 from autoscaler.config.source import load
+from autoscaler.core.lint import Examined
 from autoscaler.core.model import TargetRef
+from autoscaler.examine import Unreachable, examine
 from autoscaler.ports import BrokerUnknown
 from autoscaler.report.log import set_up
 
@@ -116,18 +120,39 @@ def run(
 @app.command()
 def check(
     config: ConfigOption = DEFAULT_CONFIG,
-    offline: Annotated[bool, typer.Option("--offline", help="Look at the configuration alone.")] = False,
+    live: Annotated[
+        bool | None,
+        typer.Option(
+            "--live/--offline",
+            help="Insist on a look at the cluster, or look at the configuration alone.",
+            show_default="a look at the cluster if it can be reached",
+        ),
+    ] = None,
     as_json: JsonOption = False,
+    kubeconfig: KubeconfigOption = None,
+    context: ContextOption = None,
 ) -> None:
-    """Check the configuration and say what it means."""
-    if not offline:
-        _fail("only --offline is there so far: the check of the live cluster is still to come")
+    """Check the configuration, say what it means, and what to change about the targets' workers.
+
+    The pod templates are read and the workers are asked how they are set up; nothing is written. What
+    is found does not change the exit status.
+    """
     settings = _load(config, as_json=as_json)
     _check_urls(settings)
-    if as_json:
-        typer.echo(json.dumps({"valid": True, "problems": [], **asdict(summary(settings))}, indent=2))
-    else:
+    means: dict[str, Any] = {"valid": True, "problems": [], **asdict(summary(settings))}
+    if not as_json:
         typer.echo(describe(settings))
+    looks, trouble = ((), "") if live is False else _look(settings, kubeconfig, context)
+    if live is not False:
+        means = findings_fields(means, looks, trouble)
+    if as_json:
+        typer.echo(json.dumps(means, indent=2))
+    elif looks:
+        typer.echo(describe_findings(looks))
+    if live and trouble:
+        _fail(f"no cluster: {trouble}")
+    if trouble and not as_json:
+        typer.echo(f"\nthe cluster was not looked at: {trouble}")
 
 
 @app.command()
@@ -206,6 +231,17 @@ def _check_urls(settings: Settings) -> None:
                 problems.append(f"broker.url of {target.ref}: {error}")
     if problems:
         _fail("\n".join(problems))
+
+
+def _look(
+    settings: Settings, kubeconfig: Path | None, context: str | None
+) -> tuple[tuple[Examined, ...], str]:
+    """Return what a look at the targets came to, and why there was none."""
+    try:
+        with closing(connect(settings.controller.api_timeout_seconds, kubeconfig, context)) as api:
+            return examine(settings, api), ""
+    except (ClusterUnknown, Unreachable) as error:
+        return (), str(error)
 
 
 def _load(config: Path, *, as_json: bool = False) -> Settings:

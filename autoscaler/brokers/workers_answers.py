@@ -61,15 +61,20 @@ DECODERS: Mapping[str, msgspec.json.Decoder[Any]] = {
 }
 
 
-def decode(command: str, body: bytes | str, content_type: str | None) -> Mapping[str, Any]:
-    """Return what each node in a reply said to a command. Raises `Garbled`.
+Decoders = Mapping[str, msgspec.json.Decoder[Any]]
+
+
+def decode(
+    command: str, body: bytes | str, content_type: str | None, decoders: Decoders = DECODERS
+) -> Mapping[str, Any]:
+    """Return what each node in a reply said to a command, by its decoder. Raises `Garbled`.
 
     Only JSON is read: unpickling what comes from a broker would run whatever somebody put there.
     """
     if content_type != "application/json":
         raise Garbled("workers answer in another form than JSON")
     try:
-        told: Mapping[str, Any] = DECODERS[command].decode(body)
+        told: Mapping[str, Any] = decoders[command].decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         raise Garbled(f"workers answer to {command!r} with something else") from None
     return told

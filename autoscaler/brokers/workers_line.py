@@ -26,7 +26,7 @@ from autoscaler.brokers.address import Address
 from autoscaler.brokers.names import Names
 from autoscaler.brokers.rabbitmq_address import AmqpAddress
 from autoscaler.brokers.remote import BROKER_ERRORS, transport_options
-from autoscaler.brokers.workers_answers import Garbled, decode
+from autoscaler.brokers.workers_answers import DECODERS, Decoders, Garbled, decode
 from autoscaler.config.model import BrokerSettings
 
 OURS = "celery-autoscaler"
@@ -51,6 +51,7 @@ class _Call:
 
     tickets: Mapping[str, str]
     nodes: frozenset[str]
+    decoders: Decoders
     told: dict[str, dict[str, Any]] = field(default_factory=dict)
     missing: int = 0
     detail: str = ""
@@ -63,7 +64,7 @@ class _Call:
             return
         self.answered = True
         try:
-            told = decode(command, message.body, message.content_type)
+            told = decode(command, message.body, message.content_type, self.decoders)
         except Garbled as garbled:
             self.detail = str(garbled)
             self.missing -= 1
@@ -110,13 +111,18 @@ class ControlLine:
             self._open()
         self._publish("", command, nodes, arguments)
 
-    def ask(self, nodes: Sequence[str], commands: Sequence[str]) -> Answers:
+    def ask(
+        self,
+        nodes: Sequence[str],
+        commands: Sequence[str],
+        decoders: Decoders = DECODERS,
+    ) -> Answers:
         """Return the nodes' answers to some commands, as far as they came in time."""
         if not nodes:
             raise ValueError("nobody to ask")
         if self._connection is None:
             self._open()
-        call = _Call({str(uuid4()): command for command in commands}, frozenset(nodes))
+        call = _Call({str(uuid4()): command for command in commands}, frozenset(nodes), decoders)
         call.missing = len(nodes) * len(commands)
         self._call = call
         try:

@@ -75,6 +75,25 @@ class EnvFrom(Struct, frozen=True):
     config_map_ref: NameRef | None = None
 
 
+class Execution(Struct, frozen=True):
+    """A command that is run in a container."""
+
+    command: tuple[str, ...] | None = ()
+
+
+class Hook(Struct, frozen=True):
+    """What happens at a moment of a container's life."""
+
+    exec: Execution | None = None
+
+
+class Lifecycle(Struct, frozen=True):
+    """What happens before a container is told to end, and by which signal it is told."""
+
+    pre_stop: Hook | None = None
+    stop_signal: str = ""
+
+
 class Container(Struct, frozen=True):
     """A container of a pod template."""
 
@@ -83,17 +102,26 @@ class Container(Struct, frozen=True):
     args: tuple[str, ...] | None = ()
     env: tuple[EnvVar, ...] | None = ()
     env_from: tuple[EnvFrom, ...] | None = ()
+    lifecycle: Lifecycle | None = None
 
 
 class PodSpec(Struct, frozen=True):
-    """The containers of a pod template."""
+    """The containers of a pod template, and how long they have to end."""
 
     containers: tuple[Container, ...] | None = ()
+    termination_grace_period_seconds: int | None = None
+
+
+class TemplateMeta(Struct, frozen=True):
+    """The labels of the pods to be made."""
+
+    labels: dict[str, str] | None = None
 
 
 class PodTemplate(Struct, frozen=True):
     """What a worker's pods are made from."""
 
+    metadata: TemplateMeta = TemplateMeta()
     spec: PodSpec = PodSpec()
 
 
@@ -120,6 +148,7 @@ class StatefulSetSpec(Struct, frozen=True):
     """What is asked for. `replicas` is 1 where it is left out, as for the API server."""
 
     replicas: int = 1
+    pod_management_policy: str = ""
     ordinals: Ordinals | None = None
     update_strategy: UpdateStrategy = UpdateStrategy()
     template: PodTemplate = PodTemplate()

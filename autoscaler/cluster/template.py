@@ -119,10 +119,9 @@ def declared_slots(container: Container) -> tuple[int, str] | None:
     Celery, and both before the environment.
     """
     environment = Environment(container, _no_secrets)
-    words = [_expand(word, environment) for word in _words(container)]
-    options = words[words.index("worker") + 1 :] if "worker" in words else []
+    options = worker_options(container)
     for names, parse in ((("--autoscale",), _autoscale), (("-c", "--concurrency"), _positive)):
-        slots = parse(_option(options, names))
+        slots = parse(option(options, names))
         if slots is not None:
             return slots, f"{names[-1]} of container {container.name}"
     for variables, parse in ((AUTOSCALE_ENV, _autoscale), (CONCURRENCY_ENV, _positive)):
@@ -131,6 +130,17 @@ def declared_slots(container: Container) -> tuple[int, str] | None:
             if slots is not None:
                 return slots, f"{variable} of container {container.name}"
     return None
+
+
+def plain_value(container: Container, name: str) -> str | None:
+    """Return the value of a variable that is set without a Secret, None where there is none."""
+    return _quietly(Environment(container, _no_secrets), name)
+
+
+def worker_options(container: Container) -> list[str]:
+    """Return the words after `worker` in the command line of `celery worker`."""
+    words = command_words(container)
+    return words[words.index("worker") + 1 :] if "worker" in words else []
 
 
 def _no_secrets(name: str) -> Mapping[str, str]:
@@ -150,8 +160,13 @@ def _expand(word: str, environment: Environment) -> str:
     )
 
 
-def _words(container: Container) -> list[str]:
+def command_words(container: Container) -> list[str]:
     """Return the words of the command line, those of a shell's script among them."""
+    environment = Environment(container, _no_secrets)
+    return [_expand(word, environment) for word in _words(container)]
+
+
+def _words(container: Container) -> list[str]:
     words: list[str] = []
     for word in (*(container.command or ()), *(container.args or ())):
         if any(space in word for space in " \n\t"):
@@ -164,7 +179,7 @@ def _words(container: Container) -> list[str]:
     return words
 
 
-def _option(words: list[str], names: tuple[str, ...]) -> str | None:
+def option(words: list[str], names: tuple[str, ...]) -> str | None:
     """Return the value of the last occurrence of an option: `-c 4`, `-c4`, `--concurrency=4`."""
     value = None
     for index, word in enumerate(words):

@@ -16,7 +16,8 @@ from autoscaler.config.model import BrokerSettings, ControllerSettings, Settings
 NAMED_QUEUES = 3
 
 
-def _documented(doc: str) -> Any:  # noqa: ANN401 - a field of any type
+def documented(doc: str) -> Any:  # noqa: ANN401 - a field of any type
+    """Return a dataclass field with what it means, for the reference."""
     return field(metadata={"doc": doc})
 
 
@@ -24,35 +25,35 @@ def _documented(doc: str) -> Any:  # noqa: ANN401 - a field of any type
 class TargetSummary:
     """One target, in the order of the file."""
 
-    namespace: str = _documented("its namespace")
-    name: str = _documented("its name")
-    kind: str = _documented("its kind")
-    queues: tuple[str, ...] = _documented("queues whose tasks are added up")
-    min_replicas: int = _documented("never fewer replicas than this")
-    max_replicas: int = _documented("never more replicas than this")
-    slots_per_worker: int | None = _documented(
+    namespace: str = documented("its namespace")
+    name: str = documented("its name")
+    kind: str = documented("its kind")
+    queues: tuple[str, ...] = documented("queues whose tasks are added up")
+    min_replicas: int = documented("never fewer replicas than this")
+    max_replicas: int = documented("never more replicas than this")
+    slots_per_worker: int | None = documented(
         "tasks that one worker runs at a time; null: its workers are asked"
     )
-    broker_source: str = _documented(
+    broker_source: str = documented(
         "where the broker's URL comes from: pod-template, secret, env, file or url"
     )
-    broker_name: str = _documented("the Secret and its key, the variable or the file; empty for the others")
-    scale_up_window_seconds: float = _documented("stabilisation window of growing")
-    scale_down_window_seconds: float = _documented("stabilisation window of shrinking")
-    hints: tuple[str, ...] = _documented("who else is asked about its demand")
+    broker_name: str = documented("the Secret and its key, the variable or the file; empty for the others")
+    scale_up_window_seconds: float = documented("stabilisation window of growing")
+    scale_down_window_seconds: float = documented("stabilisation window of shrinking")
+    hints: tuple[str, ...] = documented("who else is asked about its demand")
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
     """A whole configuration."""
 
-    poll_interval_seconds: float = _documented("time between two looks at every target")
-    dry_run: bool = _documented("whether decisions are reported only, and nothing is written")
-    watched_namespaces: tuple[str, ...] = _documented(
+    poll_interval_seconds: float = documented("time between two looks at every target")
+    dry_run: bool = documented("whether decisions are reported only, and nothing is written")
+    watched_namespaces: tuple[str, ...] = documented(
         "namespaces watched one by one; empty: all of them at once"
     )
-    http_address: str = _documented("host:port of metrics and probes")
-    targets: tuple[TargetSummary, ...] = _documented("the targets, in the order of the file")
+    http_address: str = documented("host:port of metrics and probes")
+    targets: tuple[TargetSummary, ...] = documented("the targets, in the order of the file")
 
 
 def summary(settings: Settings) -> Summary:
@@ -71,9 +72,9 @@ def summary(settings: Settings) -> Summary:
 def describe(settings: Settings) -> str:
     """Return what a configuration means, as sentences and a table of the targets."""
     means = summary(settings)
-    targets = _count(len(means.targets), "target")
+    targets = count(len(means.targets), "target")
     watched = means.watched_namespaces
-    where = f"{_count(len(watched), 'namespace')}, one by one" if watched else "all namespaces at once"
+    where = f"{count(len(watched), 'namespace')}, one by one" if watched else "all namespaces at once"
     writes = "dry run, nothing is written" if means.dry_run else "decisions are carried out"
     return "\n".join(
         [
@@ -159,5 +160,6 @@ def _table(rows: list[tuple[str, ...]]) -> list[str]:
     ]
 
 
-def _count(number: int, noun: str) -> str:
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

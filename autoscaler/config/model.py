@@ -496,6 +496,12 @@ class TargetSettings:
         at_least=0,
         at_most=3600,
     )
+    longest_task_seconds: float | None = setting(
+        "how long its longest task takes, for autoscaler check to hold timeouts against",
+        None,
+        at_least=1,
+        example="7200",
+    )
     fallback: FallbackSettings = setting("what to do while the demand is unknown for long", FallbackSettings)
     scale_up: ScaleUpSettings = setting("how fast it may grow", ScaleUpSettings, aliases=("scaleUp",))
     scale_down: ScaleDownSettings = setting(

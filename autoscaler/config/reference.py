@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 
 from autoscaler.config.describe import Summary, TargetSummary
+from autoscaler.config.findings import FindingSummary, LookSummary, TargetFindings
 from autoscaler.config.rules import FILE_RULES, TARGET_RULES, has_one_url_source
 from autoscaler.config.schema import CONTROLLER, PROMETHEUS, TARGET, Key, Table
 from autoscaler.config.wording import default, kind, limits, meaning, other_names
@@ -69,6 +70,13 @@ _SUMMARY = """\
 One object that says what the configuration means. Secrets are no part of it.
 """
 
+_FINDINGS = """\
+## What `autoscaler check --json` adds
+
+Without `--offline` the cluster and the workers are looked at too, where the cluster can be reached, and
+the object says what was found. Risks do not change the exit status.
+"""
+
 
 def reference() -> str:
     """Return docs/configuration.md."""
@@ -85,6 +93,10 @@ def reference() -> str:
             _SUMMARY,
             *_fields(Summary, ""),
             *_fields(TargetSummary, "targets[]."),
+            _FINDINGS,
+            *_fields(LookSummary, ""),
+            *_fields(TargetFindings, "targets[]."),
+            *_fields(FindingSummary, "targets[].findings[]."),
         ]
     )
 

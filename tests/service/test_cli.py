@@ -76,11 +76,57 @@ def test_check_reads_a_url_that_stands_in_the_file(good: Path):
     assert "guest" not in errors
 
 
-def test_check_of_the_live_cluster_is_not_there_yet(good: Path):
-    """Said rather than pretended."""
-    status, _, errors = call("check", "--config", good)
-    assert status == 2
-    assert "--offline" in errors
+def test_check_without_a_cluster(good: Path, tmp_path: Path):
+    """Said in a line; an error only where a look at the cluster is insisted on."""
+    words = ("check", "--config", good, "--kubeconfig", tmp_path / "nothing")
+    status, out, errors = call(*words)
+    assert (status, errors) == (0, "")
+    assert out.splitlines()[-1].startswith("the cluster was not looked at: ")
+    status, out, errors = call(*words, "--live")
+    assert (status, errors.startswith("autoscaler: no cluster: ")) == (2, True)
+    status, out, _ = call(*words, "--json")
+    said = json.loads(out)
+    assert (status, said["valid"], said["risks"], said["targets"][0]["findings"]) == (0, True, None, None)
+    assert "nothing" in said["cluster_trouble"]
+
+
+def test_check_with_an_api_server_that_does_not_answer(bench: Bench):
+    """It is soon known, and said with its address."""
+    bench.server.faults.fail(503)
+    words = ("check", "--config", bench.config(), "--kubeconfig", bench.kubeconfig)
+    status, out, _ = call(*words)
+    assert status == 0
+    assert "the cluster was not looked at: http" in out
+
+
+def test_check_of_the_live_cluster(bench: Bench):
+    """Risks, advice and what is not known, for each target; they do not change the exit status."""
+    bench.kube.patch_set({"spec": {"template": {"spec": {"terminationGracePeriodSeconds": 30}}}})
+    more = f"""[[targets]]\nnamespace = "{bench.kube.namespace}"\nname = "gone"\nremote_control = false\n"""
+    words = ("check", "--config", bench.config(more), "--kubeconfig", bench.kubeconfig, "--live")
+    status, out, errors = call(*words)
+    lines = out.splitlines()
+    assert (status, errors) == (0, "")
+    assert f"{bench.kube.namespace}/w: 1 risk, 0 advice" in lines
+    assert any(line.startswith("  risk     GracePeriodShort: ") for line in lines)
+    assert "how long tasks run: no worker is ready to be asked" in " ".join(out.split())
+    assert any(line.startswith("  risk     RemoteControlOff: ") for line in lines)
+    assert lines[-1] == "2 risks found in 2 targets"
+    assert bench.broker.url not in out
+    status, out, _ = call(*words, "--json")
+    said = json.loads(out)
+    assert (status, said["cluster_trouble"], said["risks"]) == (0, "", 2)
+    (finding,) = said["targets"][0]["findings"]
+    assert (finding["code"], finding["severity"]) == ("GracePeriodShort", "risk")
+    assert any("there is no StatefulSet" in gap for gap in said["targets"][1]["not_known"])
+
+
+def test_check_says_where_a_url_is_missing(bench: Bench):
+    """A Secret that is not there leaves the workers unasked, and no more than that."""
+    config = bench.config(target='broker.secret = { name = "other", key = "url" }')
+    status, out, _ = call("check", "--config", config, "--kubeconfig", bench.kubeconfig)
+    assert status == 0
+    assert "how long tasks run: Secret" in " ".join(out.split())
 
 
 def test_run_without_a_cluster(good: Path, tmp_path: Path):

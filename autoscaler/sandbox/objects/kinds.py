@@ -155,6 +155,16 @@ KINDS: tuple[Kind, ...] = (
         create_by_update=True,
     ),
     Kind(
+        "policy",
+        "v1",
+        "poddisruptionbudgets",
+        "PodDisruptionBudget",
+        "poddisruptionbudget",
+        ("pdb",),
+        subresources=("status",),
+        generations=True,
+    ),
+    Kind(
         "events.k8s.io",
         "v1",
         "events",

@@ -41,6 +41,10 @@ _EMPTY: Mapping[str, JSON] = {
     "limitranges": {"spec": {"limits": None}},
     "namespaces": {"spec": {}, "status": {}},
     "persistentvolumeclaims": {"spec": {"resources": {}}, "status": {}},
+    "poddisruptionbudgets.policy": {
+        "spec": {},
+        "status": {"disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 0},
+    },
     "pods": {"spec": {"containers": None}, "status": {}},
     "replicasets.apps": {"spec": {"selector": None, "template": _TEMPLATE}, "status": {"replicas": 0}},
     "resourcequotas": {"spec": {}, "status": {}},

@@ -1,0 +1,85 @@
+"""How a target's workers are set up: everything that `lint` looks at, each value with who said it.
+
+A value that nobody could give is a reading that is unknown, with the reason. An unknown reading without
+a reason is one that does not apply, such as the visibility timeout of a RabbitMQ.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from autoscaler.core.model import Reading, unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """A PodDisruptionBudget. `rule` is what it demands; `allowed` the evictions it allows at present."""
+
+    name: str
+    rule: str
+    allowed: int | None = None
+
+
+UNSEEN: Reading[Any] = unknown("", "not looked at")
+DISPENSABLE: Reading[Any] = unknown("", "")
+"""What is not worth a word where nobody tells it."""
+
+LABELS = {
+    "grace_seconds": "terminationGracePeriodSeconds",
+    "pod_management": "podManagementPolicy",
+    "updating": "rollouts",
+    "shutdown": "how a worker is told to end",
+    "shell": "whether SIGTERM reaches the worker",
+    "budgets": "PodDisruptionBudgets",
+    "remote_control": "remote control",
+    "acks_late": "task_acks_late",
+    "prefetch_multiplier": "worker_prefetch_multiplier",
+    "fair": "-O",
+    "slots": "slots of a worker",
+    "redelivers": "kind of broker",
+    "visibility_seconds": "visibility timeout",
+    "longest_task_seconds": "how long tasks run",
+}
+"""What a reading is called for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """What is known of one target's workers; the source of a reading is where somebody set the value.
+
+    `shutdown` is what in the pod template makes the end of a worker a cold one, empty where nothing
+    does. `shell` says that a shell stands between SIGTERM and the worker. `redelivers` says that the
+    broker hands a task out again after the visibility timeout. A `prefetch_multiplier` of 0 is without
+    limit. `fair` says that a task is not written to a busy process of the pool. `longest_task_seconds`
+    is the longest that a task has run of those that run now. `max_replicas`, `expected_task_seconds`
+    and `configured_visibility_seconds` are the target's own settings.
+    """
+
+    max_replicas: int | None = None
+    expected_task_seconds: float | None = None
+    configured_visibility_seconds: float | None = None
+    grace_seconds: Reading[int] = UNSEEN
+    pod_management: Reading[str] = UNSEEN
+    updating: Reading[bool] = UNSEEN
+    shutdown: Reading[str] = UNSEEN
+    shell: Reading[bool] = UNSEEN
+    budgets: Reading[tuple[Budget, ...]] = UNSEEN
+    remote_control: Reading[bool] = DISPENSABLE
+    acks_late: Reading[bool] = UNSEEN
+    prefetch_multiplier: Reading[int] = UNSEEN
+    fair: Reading[bool] = DISPENSABLE
+    slots: Reading[int] = DISPENSABLE
+    redelivers: Reading[bool] = UNSEEN
+    visibility_seconds: Reading[float] = UNSEEN
+    longest_task_seconds: Reading[float] = UNSEEN
+
+
+def gaps(habits: Habits) -> tuple[str, ...]:
+    """Return what is not known and why, a sentence for each reason."""
+    found: dict[str, list[str]] = {}
+    for name, label in LABELS.items():
+        reading: Reading[object] = getattr(habits, name)
+        if reading.value is None and reading.detail:
+            found.setdefault(reading.detail, []).append(label)
+    return tuple(f"{', '.join(labels)}: {reason}" for reason, labels in found.items())
