@@ -21,6 +21,7 @@ from autoscaler.cluster.scale import DryRunScaler
 from autoscaler.config.model import BrokerSettings, ControllerSettings, PrometheusSettings, TargetSettings
 from autoscaler.core.model import Reading, TargetRef, WorkerPod, WorkerSet, fresh
 from autoscaler.daemon import Daemon
+from autoscaler.dry_run import ImaginedCordons
 from autoscaler.metrics_sources.hints import Hints
 from autoscaler.reconcile import Reconciler
 from autoscaler.report.fan import Reporters
@@ -78,6 +79,7 @@ def measure(url: str, targets: int, ticks: int, workers: int) -> Cost:
     metrics = MetricsReporter(time.monotonic, dry_run=True)
     reporter = Reporters(LogReporter(), metrics)
     brokers, workforce = BrokerRegistry(), Workforce()
+    imagined = ImaginedCordons(workforce, time.monotonic)
     hints = Hints(PrometheusSettings(), lambda _: "", lambda _: None)
     settings = [
         TargetSettings("bench", f"w-{n}", (f"queue-{n}",), broker=broker, remote_control=False)
@@ -93,6 +95,8 @@ def measure(url: str, targets: int, ticks: int, workers: int) -> Cost:
                 workforce=workforce,
                 hints=hints,
                 scaler=DryRunScaler(),
+                orders=imagined,
+                cordons=imagined,
                 reporter=reporter,
                 clock=time.monotonic,
                 wall=time.time,

@@ -181,7 +181,7 @@ class Node:
         """Return the time until the next question: short while it matters and what it holds changes."""
         leaves = heard is not None and heard.offline
         hurry = self.moving and not leaves and self.interval_seconds < BUSY_SECONDS
-        return SHORTEST_SECONDS if hurry else self.interval_seconds
+        return min(SHORTEST_SECONDS, self.interval_seconds) if hurry else self.interval_seconds
 
     def _belied(self, heard: Heard | None) -> bool:
         """Return whether a worker that answered that it is idle has been heard to run something since.

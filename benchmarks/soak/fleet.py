@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 NAMESPACE = "soak"
-GRACE_SECONDS = 2
+GRACE_SECONDS = 4
 """So short that a busy worker dies of it: whoever relies on the grace period is found out."""
 
 

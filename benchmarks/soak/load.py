@@ -10,7 +10,7 @@ from benchmarks.soak.fleet import Target
 
 SHORTEST, LONGEST = 0.1, 60.0
 LULL_SECONDS = (7.0, 16.0)
-LONG_SHARE, LONGEST_SHARE = 0.06, 0.01
+LONG_SHARE, LONGEST_SHARE = 0.12, 0.01
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,8 @@ LONGEST_END_SECONDS = 180.0
 LIFE_SECONDS = (1.0, 6.0)
 """How long a daemon lives before it is killed, once it is ready."""
 
-LAST_BURST_SECONDS = 12.0
+LAST_BURSTS, LAST_BURST_SECONDS = 5, 12.0
+"""How many tasks for each slot are sent in the end, to see whether every worker takes some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +123,15 @@ def _kill(stage: Stage, rng: random.Random, kills: int, stop: threading.Event) -
 
 
 def _stuck(stage: Stage) -> tuple[str, ...]:
-    """Return the workers that consume nothing although the demand wants all of them."""
+    """Return the workers that consume nothing although the demand wants all of them, for a while."""
     for target in stage.targets:
-        for _ in range(2 * target.slots * target.most):
+        for _ in range(LAST_BURSTS * target.slots * target.most):
             stage.send(target, LAST_BURST_SECONDS)
     wanted = sum(target.most for target in stage.targets)
-    wait_for(lambda: stage.journal.replicas == wanted, LONGEST_END_SECONDS)
-    wait_for(lambda: not any(stage.not_consuming().values()), LAST_BURST_SECONDS)
-    return tuple(node for nodes in stage.not_consuming().values() for node in nodes)
+    if not wait_for(lambda: stage.journal.replicas == wanted, LAST_BURST_SECONDS):
+        return ("not every fleet grew to its maximum",)
+    wait_for(lambda: not stage.not_consuming(), LAST_BURST_SECONDS)
+    return stage.not_consuming()
 
 
 def _play(stage: Stage, schedule: tuple[Arrival, ...], meanwhile: Callable[[], None]) -> None:

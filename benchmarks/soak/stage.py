@@ -31,6 +31,7 @@ from benchmarks.soak.tasks import EVIDENCE, NAME, application
 READY_SECONDS = 30.0
 CANCELLED = b"Canceling queue "
 LOOK_SECONDS = 0.03
+ANSWER_SECONDS = 1.0
 ECHO_SECONDS = 8.0
 """For so long after a task that was sent at a cordon the next cordons are of its own making."""
 
@@ -108,14 +109,14 @@ class Stage:
             target.name: self._sent_to[target.name] - len(self._ended[target.name]) for target in self.targets
         }
 
-    def not_consuming(self) -> dict[str, list[str]]:
-        """Return the workers of each target that answer and consume nothing."""
-        found = {}
-        for target in self.targets:
-            answers = self._apps[target.name].control.inspect(timeout=2.0).active_queues() or {}
-            ours = {node: queues for node, queues in answers.items() if f"@{target.name}-" in node}
-            found[target.name] = sorted(node for node, queues in ours.items() if not queues)
-        return found
+    def not_consuming(self) -> tuple[str, ...]:
+        """Return the workers that answer and consume nothing."""
+        apps = {target.broker: self._apps[target.name] for target in self.targets}
+        found: set[str] = set()
+        for app in apps.values():
+            answers = app.control.inspect(timeout=ANSWER_SECONDS).active_queues() or {}
+            found |= {node for node, queues in answers.items() if not queues}
+        return tuple(sorted(found))
 
     def start_daemon(self) -> None:
         """Start the daemon as a process of its own, and wait until it is ready."""

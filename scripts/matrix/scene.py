@@ -33,6 +33,7 @@ from autoscaler.core.demand import measure
 from autoscaler.core.evidence import missing_evidence
 from autoscaler.core.model import Reading, TargetRef, WorkerPod, WorkerSet, fresh, unknown
 from autoscaler.core.snapshot import Snapshot
+from autoscaler.dry_run import ImaginedCordons
 from autoscaler.reconcile import Reconciler
 from autoscaler.report.fan import Reporters
 from scripts.matrix.tasks import BEGUN, ENDED, GO, application
@@ -115,6 +116,7 @@ class Scene:
         stack.callback(self._registry.close)
         self._workforce = Workforce()
         stack.callback(self._workforce.close)
+        imagined = ImaginedCordons(self._workforce, time.monotonic)
         self._reconciler = Reconciler(
             target,
             self._policy,
@@ -122,6 +124,8 @@ class Scene:
             workforce=self._workforce,
             hints=NoHints(),
             scaler=DryRunScaler(),
+            orders=imagined,
+            cordons=imagined,
             reporter=Reporters(),
             clock=time.monotonic,
             wall=time.time,
@@ -225,7 +229,7 @@ class Scene:
         plan = self._reconciler.plan(reader.read([query])[0])
         assert plan is not None  # noqa: S101  # the workers are at hand
         self._reconciler.attend(self.broker.url, plan)
-        self._reconciler.carry_out(plan)
+        self._reconciler.carry_out(plan, self.broker.url)
         snapshot, demand = plan.snapshot, measure(plan.snapshot, self._policy)
         missing = missing_evidence(snapshot, self._policy)
         if demand is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -43,6 +43,10 @@ class FakeWorkers:
         self.slots: dict[str, int] = {}
         self.failure: Exception | None = None
         self.opened = self.closed = 0
+        self.told: list[tuple[tuple[str, ...], str, dict[str, str]]] = []
+        self.queues: dict[str, set[str]] = {}
+        self.deaf: set[str] = set()
+        self.idle: set[str] = set()
         self.during: Callable[[], object] = lambda: None
 
     def ask(self, nodes: Sequence[str], commands: Sequence[str]) -> Answers:
@@ -53,13 +57,21 @@ class FakeWorkers:
             raise self.failure
         return Answers({node: self._told(node, commands) for node in nodes if node not in self.silent})
 
+    def tell(self, nodes: Sequence[str], command: str, arguments: Mapping[str, str]) -> None:
+        """Obey: nodes consume a queue, or consume it no more."""
+        self.told.append((tuple(nodes), command, dict(arguments)))
+        for node in nodes:
+            if node not in self.deaf:
+                queues = self.queues.setdefault(node, {"q"})
+                (queues.add if command == "add_consumer" else queues.discard)(arguments["queue"])
+
     def _told(self, node: str, commands: Sequence[str]) -> dict[str, Any]:
         answers: dict[str, Any] = {
             "scheduled": [Scheduled(Task(str(number)), eta) for number, eta in enumerate(self.eta)],
             "reserved": [],
-            "active": [Task("t")],
+            "active": [] if node in self.idle else [Task("t")],
             "stats": Stats(pool={"max-concurrency": self.slots.get(node, 4)}),
-            "active_queues": [_Queue("q")],
+            "active_queues": [_Queue(queue) for queue in sorted(self.queues.get(node, {"q"}))],
         }
         return {command: answers[command] for command in commands}
 

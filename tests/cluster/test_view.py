@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from autoscaler.cluster.client import Api
-from autoscaler.cluster.kinds import Pod
+from autoscaler.cluster.kinds import Pod, StatefulSet
 from autoscaler.cluster.view import ClusterView
 from autoscaler.core.model import Quality, TargetRef
 from tests.kube import Kube
@@ -104,3 +104,67 @@ def test_nothing_is_known_before_the_first_list(api: Api, kube: Kube):
     assert (reading.quality, reading.detail) == (Quality.UNKNOWN, "not listed yet")
     assert view.trouble
     view.stop()
+
+
+@pytest.mark.parametrize(
+    ("phase", "states", "container", "occupied"),
+    [
+        ("Pending", {}, None, False),
+        ("Running", {}, None, True),
+        ("Unknown", {}, None, True),
+        ("Pending", {"worker": {"waiting": {"reason": "ContainerCreating"}}}, None, False),
+        ("Running", {"worker": {"waiting": {"reason": "CrashLoopBackOff"}}}, "worker", False),
+        ("Running", {"worker": {"terminated": {"exitCode": 1}}}, None, True),
+        ("Running", {"worker": {"running": {"startedAt": "2026-11-24T06:00:00Z"}}}, None, True),
+        ("Running", {"worker": {"waiting": {}}, "proxy": {"terminated": {}}}, None, True),
+        ("Running", {"worker": {"waiting": {}}, "proxy": {"terminated": {}}}, "worker", False),
+        ("Running", {"proxy": {"waiting": {}}}, "worker", True),
+    ],
+)
+def test_which_status_proves_that_no_worker_runs(phase, states, container, occupied):
+    """It was never started, or waits for its next try; one that has ended may be started at any moment."""
+    statuses = [{"name": name, "state": state} for name, state in states.items()]
+    body = {"metadata": {"name": "w-0"}, "status": {"phase": phase, "containerStatuses": statuses}}
+    assert msgspec.convert(body, Pod).occupied(container) is occupied
+
+
+@pytest.mark.parametrize(
+    ("strategy", "status", "updating"),
+    [
+        ({}, {"currentRevision": "a", "updateRevision": "a", "replicas": 3, "updatedReplicas": 3}, False),
+        ({}, {"currentRevision": "a", "updateRevision": "b", "replicas": 3, "updatedReplicas": 1}, True),
+        ({}, {"currentRevision": "a", "updateRevision": "b", "replicas": 3, "updatedReplicas": 3}, True),
+        ({}, {"updateRevision": "b", "replicas": 0}, False),
+        ({"type": "OnDelete"}, {"currentRevision": "a", "updateRevision": "b", "replicas": 3}, False),
+        (
+            {"type": "RollingUpdate", "rollingUpdate": {"partition": 2}},
+            {"currentRevision": "a", "updateRevision": "b", "replicas": 3, "updatedReplicas": 1},
+            False,
+        ),
+        (
+            {"type": "RollingUpdate", "rollingUpdate": {"partition": 1}},
+            {"currentRevision": "a", "updateRevision": "b", "replicas": 3, "updatedReplicas": 1},
+            True,
+        ),
+        (
+            {"type": "RollingUpdate", "rollingUpdate": {"partition": None}},
+            {"currentRevision": "a", "updateRevision": "b", "replicas": 3, "updatedReplicas": 1},
+            True,
+        ),
+    ],
+)
+def test_when_a_rollout_is_in_progress(strategy, status, updating):
+    """While pods are to be replaced; never with OnDelete, and below a partition for good."""
+    spec = {"updateStrategy": strategy} if strategy else {}
+    found = msgspec.convert({"metadata": {"name": "w"}, "spec": spec, "status": status}, StatefulSet)
+    assert found.updating is updating
+
+
+@pytest.mark.parametrize(
+    ("pod", "start", "place"),
+    [("w-0", 0, 0), ("w-12", 0, 12), ("w-5", 5, 0), ("w-x", 0, None), ("other-1", 0, None), ("w", 0, None)],
+)
+def test_the_place_of_a_pod(pod, start, place):
+    """Its ordinal, counted from the first one of the set."""
+    spec = {"ordinals": {"start": start}} if start else {}
+    assert msgspec.convert({"metadata": {"name": "w"}, "spec": spec}, StatefulSet).place(pod) == place

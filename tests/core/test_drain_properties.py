@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from autoscaler.core.account import Answer, WorkerAccount
 from autoscaler.core.decide import decide
 from autoscaler.core.history import History
-from autoscaler.core.model import Cordon, Decision, Quality, WorkerPod, WorkerSet
+from autoscaler.core.model import Cordon, Decision, Quality, WorkerPod, WorkerSet, fresh
 from autoscaler.core.policy import DrainRules, Policy
 from autoscaler.core.snapshot import Snapshot
-from tests.builders import NOW, TARGET, depth, fresh, policy
+from tests.builders import NOW, TARGET, depth, policy
 
 TICKS_TO_END = 60
 """More than the longest task, silence and start of a world, and all that comes after those."""
