@@ -14,6 +14,7 @@ from autoscaler.core.model import Cordon, Decision, Outcome, OutcomeKind, Readin
 from autoscaler.core.policy import Policy
 from autoscaler.core.queues import is_glob
 from autoscaler.core.snapshot import Snapshot
+from autoscaler.core.standing import ANSWERS_IN_A_ROW
 from autoscaler.observe import Memory, Moment, observe
 from autoscaler.ports import (
     Cluster,
@@ -46,7 +47,7 @@ class Plan:
     @property
     def writes(self) -> bool:
         """Whether carrying it out asks the cluster for something."""
-        return self.decision.replicas != self.decision.current or self.changes_cordons
+        return self.decision.replicas != self.decision.current or self.changes_cordons or bool(self.going)
 
     @property
     def changes_cordons(self) -> bool:
@@ -55,16 +56,15 @@ class Plan:
 
     @property
     def going(self) -> tuple[str, ...]:
-        """The pods with a worker that it takes away."""
-        if self.decision.replicas >= self.decision.current:
+        """The pods with a worker that it takes away, or would if that said now that it is idle."""
+        decision = self.decision
+        lowest = decision.replicas if decision.reach is None else decision.reach
+        if lowest >= decision.current:
             return ()
         return tuple(
             pod.name
             for pod in self.snapshot.workers.pods
-            if pod.place is not None
-            and pod.place >= self.decision.replicas
-            and pod.occupied
-            and not pod.terminating
+            if pod.place is not None and pod.place >= lowest and pod.occupied and not pod.terminating
         )
 
 
@@ -208,13 +208,21 @@ class Reconciler:
         return outcome
 
     def _carry_out(self, plan: Plan, url: str) -> Outcome:
-        """Act on what is left of a plan when the workers that are to go have been asked once more."""
-        if plan.going and self.target.remote_control:
+        """Act on what is left of a plan when the workers that are to go have been asked once more.
+
+        Whoever could be proven idle by answering twice is asked twice.
+        """
+        for _ in range(ANSWERS_IN_A_ROW):
+            if not plan.going or not self.target.remote_control:
+                break
+            reaches = plan.decision.reach is not None
             self._workforce.make_sure(self.target, url, plan.going)
             again = self._again(plan)
             if again is None:
                 return Outcome(OutcomeKind.UNCHANGED, plan.decision.current, "it is not seen any more")
             plan = again
+            if not reaches:
+                break
         return self._act(plan, url)
 
     def _again(self, plan: Plan) -> Plan | None:

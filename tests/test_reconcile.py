@@ -118,6 +118,21 @@ def test_the_last_question_is_asked_just_before_the_patch():
     assert bench.cluster.asked == []
 
 
+def test_who_lacks_nothing_but_answers_is_asked_twice_at_once():
+    """No look passes between: it is proven idle, asked a last time, and gone."""
+    bench = drained()
+    young = {
+        name: replace(account, cordoned_seconds=2.5) for name, account in bench.workforce.accounts.items()
+    }
+    bench.workforce.surely = bench.workforce.accounts
+    bench.workforce.accounts = {
+        name: replace(account, answers=account.answers[-1:]) for name, account in young.items()
+    }
+    assert bench.tick().kind is OutcomeKind.APPLIED
+    assert bench.workforce.made_sure == [("w-0", "w-1")] * 2
+    assert bench.cluster.asked == [("w", 2, 0)]
+
+
 def test_only_those_who_go_are_asked_before_the_patch():
     """The one that stays has nothing to say to it."""
     bench = drained(3)

@@ -45,4 +45,5 @@ def decide(snapshot: Snapshot, policy: Policy, history: History) -> Decision:
         steps=tuple(steps),
         cordons=way.cordons,
         orders=way.orders,
+        reach=way.reach,
     )

@@ -11,6 +11,7 @@ as the others cover all of it: so tasks pack onto low ordinals, and the top drai
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from autoscaler.core.account import WorkerAccount
@@ -18,7 +19,7 @@ from autoscaler.core.evidence import missing_evidence
 from autoscaler.core.limits import NAMED, View
 from autoscaler.core.model import Cordon, Order, Quality, Step
 from autoscaler.core.policy import AtDeadline
-from autoscaler.core.standing import Standing, Worker, crew_of, overdue, standing
+from autoscaler.core.standing import Standing, Worker, crew_of, is_ripe, overdue, standing
 
 SPARE_WORKERS = 1
 """Workers beyond the demand that placement leaves open, so that a task finds a free slot at once."""
@@ -33,13 +34,15 @@ PROVEN = frozenset({Standing.EMPTY, Standing.IDLE})
 class Drain:
     """What to do: the cordons to remember, what to tell workers now, and the replicas to ask for.
 
-    `step` says why these are more than what was wanted, None when they are not.
+    `step` says why these are more than what was wanted, None when they are not. `reach` are the replicas
+    that the workers' answers to a question asked now could allow, None where that is nothing else.
     """
 
     replicas: int
     cordons: tuple[Cordon, ...]
     orders: tuple[Order, ...] = ()
     step: Step | None = None
+    reach: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +72,10 @@ def drain(wanted: int, view: View) -> Drain:
     cordons, orders = _cordons(plan)
     if wanted >= current:
         return Drain(wanted, cordons, orders)
-    replicas = _lowest(plan)
-    return Drain(replicas, cordons, orders, _why(wanted, replicas, plan))
+    replicas = _lowest(plan, _passable)
+    reach = _lowest(plan, lambda worker, plan: _passable(worker, plan) or is_ripe(worker, view))
+    step = _why(wanted, replicas, plan)
+    return Drain(replicas, cordons, orders, step, reach if reach < replicas else None)
 
 
 def _held(wanted: int, view: View, reason: str, why: str) -> Drain:
@@ -173,8 +178,8 @@ def _given_back(cordon: Cordon, account: WorkerAccount | None) -> tuple[Cordon |
     return replace(cordon, since=None, giving_back=True), Order(cordon.pod, missing, consume=True)
 
 
-def _lowest(plan: _Plan) -> int:
-    """Return the lowest replicas that end no worker which may be at work.
+def _lowest(plan: _Plan, passable: Callable[[Worker, _Plan], bool]) -> int:
+    """Return the lowest replicas that end only workers which may be passed.
 
     Where the next one is idle and only has to be made sure of, nothing is lowered before.
     """
@@ -182,7 +187,7 @@ def _lowest(plan: _Plan) -> int:
     lowest = plan.view.current
     for place in range(plan.view.current - 1, plan.keep - 1, -1):
         worker = workers.get(place)
-        if worker is not None and not _passable(worker, plan):
+        if worker is not None and not passable(worker, plan):
             return plan.view.current if _soon(worker, plan) else lowest
         lowest = place
     return lowest

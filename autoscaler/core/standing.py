@@ -94,6 +94,15 @@ def _made_sure(account: WorkerAccount, view: View) -> Standing:
     return Standing.OPEN if account.cordoned_seconds is None else Standing.SETTLING
 
 
+def is_ripe(worker: Worker, view: View) -> bool:
+    """Return whether nothing is missing to be proven idle but answers: its cordon counts already."""
+    account = worker.account
+    if account is None or account.cordoned_seconds is None:
+        return False
+    settled = account.cordoned_seconds >= view.policy.drain.settle_seconds
+    return settled and standing(worker, view) is Standing.SETTLING
+
+
 def _proofs(account: WorkerAccount, view: View) -> int:
     """Return how many answers in a row say that it is idle, all asked for after its cordon counted."""
     rules = view.policy.drain

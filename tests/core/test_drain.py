@@ -140,6 +140,18 @@ def test_one_patch_does_for_several_where_that_takes_seconds():
     assert decided(snapshot(3, depth(1), crew=unheard)).replicas == 2
 
 
+def test_what_only_lacks_answers_is_told_apart():
+    """Their cordons have settled: two answers would do, so that somebody may ask for them now."""
+    name, idle = worker("worker-1")
+    for cordoned, reach in ((1.9, None), (2.0, 1), (100.0, None)):
+        known = (name, replace(idle, cordoned_seconds=cordoned))
+        crew = (worker("worker-0", cordoned=False), known)
+        decision = decided(snapshot(2, depth(1), crew=crew, cordons=(cordon(name, NOW - 3.0),)))
+        assert decision.reach == reach
+    unheard = (worker("worker-0", cordoned=False),)
+    assert decided(snapshot(2, depth(1), crew=unheard, cordons=())).reach is None
+
+
 def test_a_worker_that_does_not_obey_is_not_waited_for_for_ever():
     """It goes on taking tasks: for some seconds the patch waits for it, then those above it go."""
     disobedient = worker("worker-1", cordoned=False)

@@ -1,0 +1,71 @@
+"""The soak in about three minutes: real brokers, real workers, the daemon as a process of its own.
+
+The whole one is `make soak`. Here four targets meet the same kinds of tasks for a shorter time.
+"""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from autoscaler.sandbox.rabbitmq_server import RabbitUnavailable, find_rabbitmq_server
+from benchmarks.soak.fleet import TARGETS
+from benchmarks.soak.phases import Load, drained, killed, naive
+from benchmarks.soak.stage import Stage, wait_for
+
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(400)]
+
+CHOSEN = ("redis-late-1", "redis-early-4", "redis-solo", "rabbit-early-1")
+FEW = tuple(target for target in TARGETS if target.name in CHOSEN)
+SEED = 7
+
+
+@pytest.fixture(autouse=True)
+def rabbitmq():
+    """Leave the soak out where there is no RabbitMQ."""
+    try:
+        find_rabbitmq_server()
+    except RabbitUnavailable as missing:
+        pytest.skip(str(missing))
+
+
+def test_no_task_dies_of_a_scale_in():
+    """With a grace period that no long task would survive, and a task sent right after every cordon."""
+    outcome = drained(Load(FEW, 35.0, SEED, 12.0))
+    assert outcome.good, outcome
+    assert outcome.scale_ins >= 5
+    assert outcome.sent_after_cordons >= 5
+
+
+def test_a_naive_autoscaler_does_damage_by_the_same_load():
+    """So that the test above can fail."""
+    outcome = naive(Load(FEW, 35.0, SEED, 12.0))
+    assert outcome.killed
+    assert outcome.tally.damaged
+
+
+def test_a_daemon_that_is_killed_leaves_no_worker_behind():
+    """Killed at random moments, in the middle of drains: all consume in the end, and no task is lost."""
+    outcome = killed(Load(FEW, 25.0, SEED + 1, 12.0), kills=6)
+    assert outcome.good, outcome
+    assert outcome.daemon_kills == 6
+
+
+def test_a_daemon_that_ends_gives_everything_back():
+    """It is told to end in the middle of a drain that a long task holds up."""
+    (target,) = (target for target in TARGETS if target.name == "redis-late-1")
+    with Stage((target,)) as stage:
+        stage.start_daemon()
+        for _ in range(target.slots * target.most):
+            stage.send(target, 6.0)
+        assert wait_for(lambda: stage.journal.replicas == target.most, 20.0)
+        stage.send(target, 20.0)
+        assert wait_for(stage.not_consuming, 40.0)
+        assert stage.journal.cordons
+        stage.stop_daemon()
+        assert stage.not_consuming() == ()
+        assert not stage.journal.cordons
+        began = time.monotonic()
+        stage.stop_daemon()
+        assert time.monotonic() - began < 1.0
