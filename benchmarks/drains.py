@@ -54,7 +54,7 @@ LIMIT_RATIO = 1.2
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Seconds until the cordons of all workers were confirmed; percentiles of ticks in ms, and their ratio."""
+    """Seconds until all cordons were confirmed; percentiles of ticks in ms, and their ratio."""
 
     workers: int
     cordon_seconds: tuple[float, ...]

@@ -18,7 +18,7 @@ from rich.table import Table
 from benchmarks.soak.fleet import TARGETS
 from benchmarks.soak.phases import Load, Outcome, drained, killed, naive
 
-DRAINED_SECONDS, SHORT_SECONDS, KILLED_SECONDS = 800.0, 150.0, 420.0
+DRAINED_SECONDS, SHORT_SECONDS, KILLED_SECONDS = 660.0, 110.0, 400.0
 KILLS = 100
 
 

@@ -26,10 +26,10 @@ NAIVE_PATIENCE_SECONDS = 15.0
 """How much longer than its longest task the naive one has: a task that it lost never ends."""
 
 LONGEST_END_SECONDS = 180.0
-LIFE_SECONDS = (1.0, 6.0)
+LIFE_SECONDS = (0.5, 5.0)
 """How long a daemon lives before it is killed, once it is ready."""
 
-LAST_BURSTS, LAST_BURST_SECONDS = 5, 12.0
+LAST_BURSTS, LAST_BURST_SECONDS = 3, 12.0
 """How many tasks for each slot are sent in the end, to see whether every worker takes some."""
 
 

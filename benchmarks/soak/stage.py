@@ -58,7 +58,7 @@ class Stage:
         """Start the servers and put the worker sets there, at zero."""
         with contextlib.ExitStack() as stack:
             self.folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="soak-")))
-            self._warden = Warden()
+            self._warden = Warden(self.folder)
             stack.callback(self._warden.close)
             server = stack.enter_context(RedisServer())
             self._evidence_url = server.url_for("", server.password, database=1)
