@@ -18,7 +18,7 @@ from autoscaler.cluster.cordons import ConfigMapCordons
 from autoscaler.cluster.scale import ApiScaler, DryRunScaler
 from autoscaler.cluster.url_sources import UrlSources
 from autoscaler.cluster.view import ClusterView
-from autoscaler.config.model import Settings
+from autoscaler.config.model import Settings, deployment_namespaces
 from autoscaler.core.model import TargetRef
 from autoscaler.daemon import Daemon, Tick
 from autoscaler.dry_run import ImaginedCordons
@@ -75,6 +75,7 @@ class Service:
             clock,
             pod_label_selector=controller.pod_label_selector,
             containers=containers.get,
+            deployments=deployment_namespaces(settings),
         )
         self._brokers = BrokerRegistry(clock=clock)
         self._workforce = Workforce(clock)

@@ -18,7 +18,7 @@ from autoscaler.cluster.budgets import covering
 from autoscaler.cluster.client import Api, ApiError
 from autoscaler.cluster.url_sources import UrlSources
 from autoscaler.cluster.view import ClusterView
-from autoscaler.config.model import Settings, TargetSettings
+from autoscaler.config.model import Settings, TargetSettings, deployment_namespaces
 from autoscaler.core.habits import Habits
 from autoscaler.core.lint import Examined, examined
 from autoscaler.ports import BrokerUnknown
@@ -41,6 +41,7 @@ def examine(settings: Settings, api: Api) -> tuple[Examined, ...]:
         None if controller.cluster_wide else {target.namespace for target in settings.targets},
         time.monotonic,
         pod_label_selector=controller.pod_label_selector,
+        deployments=deployment_namespaces(settings),
     )
     view.start()
     try:
@@ -55,7 +56,7 @@ def examine(settings: Settings, api: Api) -> tuple[Examined, ...]:
 
 def look(api: Api, view: ClusterView, target: TargetSettings) -> Habits:
     """Return what is known of how a target's workers are set up."""
-    found, seen = view.stateful_set(target.ref), view.worker_set(target.ref)
+    found, seen = view.workload(target.ref), view.worker_set(target.ref)
     if found is None:
         return cluster.unseen(target, seen.detail)
     labels = found.spec.template.metadata.labels or {}

@@ -208,6 +208,10 @@ class Reporter(Protocol):
         """Take note that nothing could be decided for a target."""
         ...
 
+    def missed(self, target: TargetRef, pods: Sequence[str]) -> None:
+        """Take note of pods that went though others were meant to."""
+        ...
+
     def failed(self, target: TargetRef, error: BaseException) -> None:
         """Take note of a target whose tick broke in a way that nobody foresaw."""
         ...

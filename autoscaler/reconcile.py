@@ -15,6 +15,7 @@ from autoscaler.core.policy import Policy
 from autoscaler.core.queues import is_glob
 from autoscaler.core.snapshot import Snapshot
 from autoscaler.core.standing import ANSWERS_IN_A_ROW
+from autoscaler.departures import Departure
 from autoscaler.observe import Memory, Moment, observe
 from autoscaler.ports import (
     Cluster,
@@ -57,15 +58,7 @@ class Plan:
     @property
     def going(self) -> tuple[str, ...]:
         """The pods with a worker that it takes away, or would if that said now that it is idle."""
-        decision = self.decision
-        lowest = decision.replicas if decision.reach is None else decision.reach
-        if lowest >= decision.current:
-            return ()
-        return tuple(
-            pod.name
-            for pod in self.snapshot.workers.pods
-            if pod.place is not None and pod.place >= lowest and pod.occupied and not pod.terminating
-        )
+        return (*self.decision.departing, *self.decision.ripe)
 
 
 class Reconciler:
@@ -112,6 +105,7 @@ class Reconciler:
         self._claim = threading.Lock()
         self._uid = ""
         self._history: History | None = None
+        self._departure: Departure | None = None
 
     def find_queues(self, reader: DepthReader) -> str:
         """Know which queues the target's globs stand for; return why that is not known, if it is not.
@@ -153,10 +147,20 @@ class Reconciler:
         if snapshot is None:
             self._reporter.unseen(ref, workers.detail)
             return None
+        self._see_who_went(snapshot)
         history = self._remembered(snapshot)
         decision = decide(snapshot, self._policy, history)
         self.look_into_lists = not snapshot.workers.pods or bool(decision.later_tasks)
         return Plan(broker, snapshot, history, decision)
+
+    def _see_who_went(self, snapshot: Snapshot) -> None:
+        """Tell of pods that went in place of others, once for each lowering of the replicas."""
+        departure = self._departure
+        if departure is not None and departure.over(snapshot.workers):
+            self._departure = None
+            missed = departure.missed(snapshot.workers)
+            if missed:
+                self._reporter.missed(snapshot.target, missed)
 
     def _recalled(self, workers: Reading[WorkerSet]) -> Reading[tuple[Cordon, ...]]:
         uid = "" if workers.value is None else workers.value.uid
@@ -215,13 +219,13 @@ class Reconciler:
         for _ in range(ANSWERS_IN_A_ROW):
             if not plan.going or not self.target.remote_control:
                 break
-            reaches = plan.decision.reach is not None
+            ripe = plan.decision.ripe
             self._workforce.make_sure(self.target, url, plan.going)
             again = self._again(plan)
             if again is None:
                 return Outcome(OutcomeKind.UNCHANGED, plan.decision.current, "it is not seen any more")
             plan = again
-            if not reaches:
+            if not ripe:
                 break
         return self._act(plan, url)
 
@@ -241,6 +245,8 @@ class Reconciler:
             outcome = self._scaler.scale(decision)
         else:
             outcome = Outcome(OutcomeKind.UNCHANGED, decision.current)
+        if outcome.kind is OutcomeKind.APPLIED and decision.departing and self.target.kind == "Deployment":
+            self._departure = Departure.of(decision, plan.snapshot.workers)
         if outcome.kind is not OutcomeKind.CONFLICT:
             self._history = _after(plan.history, decision, outcome, self._policy)
         self._reporter.report(plan.snapshot, decision, outcome)

@@ -278,6 +278,7 @@ class FakeReporter:
         self.reports: list[tuple[str, Decision, Outcome]] = []
         self.sights: list[tuple[str, str]] = []
         self.failures: list[tuple[str, BaseException]] = []
+        self.misses: list[tuple[str, ...]] = []
 
     def report(self, snapshot: Snapshot, decision: Decision, outcome: Outcome) -> None:
         """Note it."""
@@ -287,6 +288,10 @@ class FakeReporter:
     def unseen(self, target: TargetRef, reason: str) -> None:
         """Note it."""
         self.sights.append((target.name, reason))
+
+    def missed(self, target: TargetRef, pods: Sequence[str]) -> None:
+        """Note it."""
+        self.misses.append(tuple(pods))
 
     def failed(self, target: TargetRef, error: BaseException) -> None:
         """Note it."""

@@ -154,6 +154,25 @@ def test_a_target_that_vanished_before_the_patch_is_left_alone():
     bench.cluster.sets["w"] = seen
 
 
+def test_pods_of_a_deployment_that_went_in_place_of_others_are_told():
+    """It has the last word: the idle one was to go, and the busy one went."""
+    bench = Bench(2, kind="Deployment", scale_down=ScaleDownSettings(stabilization_window_seconds=0.0))
+    pods = [WorkerPod(f"w-{n}", ready=True, terminating=False, started_at=NOW - 500.0) for n in "ab"]
+    bench.cluster.put("w", 2, pods=pods)
+    bench.workforce.accounts = crew("w-a", active=1) | crew("w-b")
+    bench.tick()
+    bench.workforce.accounts |= crew("w-b", cordoned=True)
+    assert bench.tick().kind is OutcomeKind.APPLIED
+    assert bench.cluster.asked == [("w", 2, 1)]
+    bench.cluster.put("w", 1, pods=pods)
+    bench.tick()
+    assert bench.reporter.misses == []
+    bench.cluster.put("w", 1, pods=[replace(pods[0], terminating=True), pods[1]])
+    for _ in range(2):
+        bench.tick()
+    assert bench.reporter.misses == [("w-a",)]
+
+
 def test_those_who_are_to_go_are_attended_to():
     """They are asked more often, until it is known that they are idle."""
     bench = drained()

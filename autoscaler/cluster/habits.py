@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from autoscaler.cluster.kinds import Container, StatefulSet
+from autoscaler.cluster.kinds import Container
 from autoscaler.cluster.shutdown import Unclear, cold_signal, shell_in_between
 from autoscaler.cluster.template import (
     NotInTemplate,
@@ -18,6 +18,7 @@ from autoscaler.cluster.template import (
     worker_container,
     worker_options,
 )
+from autoscaler.cluster.workloads import Workload
 from autoscaler.config.model import TargetSettings
 from autoscaler.core.habits import Budget, Habits
 from autoscaler.core.model import Reading, fresh, unknown
@@ -64,7 +65,7 @@ def unseen(target: TargetSettings, reason: str) -> Habits:
     )
 
 
-def declared(found: StatefulSet, target: TargetSettings, budgets: Reading[tuple[Budget, ...]]) -> Habits:
+def declared(found: Workload, target: TargetSettings, budgets: Reading[tuple[Budget, ...]]) -> Habits:
     """Return what a worker set and its pod template say, and the target's settings where they do not."""
     spec = found.spec
     grace = spec.template.spec.termination_grace_period_seconds
@@ -82,7 +83,7 @@ def declared(found: StatefulSet, target: TargetSettings, budgets: Reading[tuple[
     return _by_environment(_by_command(habits, container), container)
 
 
-def by_options(habits: Habits, found: StatefulSet, target: TargetSettings) -> Habits:
+def by_options(habits: Habits, found: Workload, target: TargetSettings) -> Habits:
     """Return habits with what stands in the worker's command line, which goes before all configuration."""
     try:
         container = worker_container(found.spec.template, target.broker.container)

@@ -32,7 +32,8 @@ class Meta(Struct, frozen=True):
     namespace: str = ""
     uid: str = ""
     resource_version: str = ""
-    labels: dict[str, str] | None = None
+    generation: int = 0
+    annotations: dict[str, str] | None = None
     deletion_timestamp: str | None = None
     owner_references: tuple[OwnerReference, ...] | None = ()
 
@@ -123,72 +124,6 @@ class PodTemplate(Struct, frozen=True):
 
     metadata: TemplateMeta = TemplateMeta()
     spec: PodSpec = PodSpec()
-
-
-class Ordinals(Struct, frozen=True):
-    """From which ordinal the pods of a set are counted."""
-
-    start: int = 0
-
-
-class RollingUpdate(Struct, frozen=True):
-    """Below which ordinal pods are not updated."""
-
-    partition: int | None = 0
-
-
-class UpdateStrategy(Struct, frozen=True):
-    """How pods are replaced when their template changes."""
-
-    type: str = "RollingUpdate"
-    rolling_update: RollingUpdate | None = None
-
-
-class StatefulSetSpec(Struct, frozen=True):
-    """What is asked for. `replicas` is 1 where it is left out, as for the API server."""
-
-    replicas: int = 1
-    pod_management_policy: str = ""
-    ordinals: Ordinals | None = None
-    update_strategy: UpdateStrategy = UpdateStrategy()
-    template: PodTemplate = PodTemplate()
-
-
-class StatefulSetStatus(Struct, frozen=True):
-    """How far a rollout has come."""
-
-    replicas: int = 0
-    updated_replicas: int = 0
-    current_revision: str = ""
-    update_revision: str = ""
-
-
-class StatefulSet(Struct, frozen=True):
-    """A worker set."""
-
-    metadata: Meta
-    spec: StatefulSetSpec = StatefulSetSpec()
-    status: StatefulSetStatus = StatefulSetStatus()
-
-    @property
-    def updating(self) -> bool:
-        """Whether a rollout replaces pods at present.
-
-        With OnDelete nobody replaces any, and the revisions differ for good; with a partition they differ
-        for as long as that stands, and those above it count.
-        """
-        strategy, status = self.spec.update_strategy, self.status
-        if strategy.type != "RollingUpdate" or status.current_revision in {"", status.update_revision}:
-            return False
-        partition = (strategy.rolling_update.partition or 0) if strategy.rolling_update else 0
-        return not partition or status.updated_replicas < status.replicas - partition
-
-    def place(self, pod: str) -> int | None:
-        """Return a pod's place in the set by its name, counted from the first ordinal."""
-        ordinal = pod.removeprefix(f"{self.metadata.name}-")
-        if pod == ordinal or not (ordinal.isascii() and ordinal.isdecimal()):
-            return None
-        return int(ordinal) - (self.spec.ordinals.start if self.spec.ordinals else 0)
 
 
 class Condition(Struct, frozen=True):

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from autoscaler.cluster.url_sources import taken_from_template
+from autoscaler.cluster.workloads import PLURALS
 from autoscaler.config.model import Settings, TargetSettings
 from autoscaler.core.model import TargetRef
 
@@ -47,11 +48,11 @@ def rights(
     """
     documents: list[Manifest] = []
     if settings.controller.cluster_wide:
-        documents += _bound("ClusterRole", None, _reading(), account)
+        documents += _bound("ClusterRole", None, _reading(settings.targets), account)
     for namespace in sorted({target.namespace for target in settings.targets}):
         targets = [target for target in settings.targets if target.namespace == namespace]
-        rules = [] if settings.controller.cluster_wide else _reading()
-        rules.append(_scaling(targets, dry_run=settings.controller.dry_run))
+        rules = [] if settings.controller.cluster_wide else _reading(targets)
+        rules += _scaling(targets, dry_run=settings.controller.dry_run)
         secrets = {name for target in targets for name in _secrets(target, template_secrets)}
         if secrets:
             rules.append(_rule("", "secrets", ["get"], secrets))
@@ -73,14 +74,28 @@ def render(documents: Iterable[Manifest]) -> str:
     )
 
 
-def _reading() -> list[Manifest]:
+def _reading(targets: Iterable[TargetSettings]) -> list[Manifest]:
     verbs = ["get", "list", "watch"]
-    return [_rule("apps", "statefulsets", verbs), _rule("", "pods", verbs)]
+    rules = [_rule("apps", "statefulsets", verbs), _rule("", "pods", verbs)]
+    if any(target.kind == "Deployment" for target in targets):
+        rules += [_rule("apps", "deployments", verbs), _rule("apps", "replicasets", verbs)]
+    return rules
 
 
-def _scaling(targets: Iterable[TargetSettings], *, dry_run: bool) -> Manifest:
+def _scaling(targets: Collection[TargetSettings], *, dry_run: bool) -> list[Manifest]:
+    """Return the right to scale the targets by name, and where one is a Deployment to mark its pods.
+
+    Pods have no names that could be known before, so that one is for all pods of the namespace.
+    """
     verbs = ["get"] if dry_run else ["get", "patch"]
-    return _rule("apps", "statefulsets/scale", verbs, {target.name for target in targets})
+    rules = []
+    for kind, plural in PLURALS.items():
+        names = {target.name for target in targets if target.kind == kind}
+        if names:
+            rules.append(_rule("apps", f"{plural}/scale", verbs, names))
+    if not dry_run and any(target.kind == "Deployment" for target in targets):
+        rules.append(_rule("", "pods", ["patch"]))
+    return rules
 
 
 def _state() -> list[Manifest]:

@@ -13,8 +13,10 @@ from typing import Any
 import msgspec
 
 from autoscaler.cluster.client import Api, ApiError
-from autoscaler.cluster.kinds import Scale, StatefulSet
+from autoscaler.cluster.deletion_cost import mark
+from autoscaler.cluster.kinds import Scale
 from autoscaler.cluster.view import ClusterView
+from autoscaler.cluster.workloads import KINDS, StatefulSet, Workload, path_of
 from autoscaler.core.model import Decision, Outcome, OutcomeKind, TargetRef
 
 FIELD_MANAGER = "autoscaler"
@@ -31,6 +33,10 @@ class ApiScaler:
 
     def scale(self, decision: Decision) -> Outcome:
         """Ask for the decision's replicas. See `Scaler`."""
+        if decision.target.kind == "Deployment" and decision.departing:
+            trouble = mark(self._api, decision.target.namespace, decision.departing, FIELD_MANAGER)
+            if trouble:
+                return Outcome(OutcomeKind.FAILED, decision.current, trouble)
         try:
             answer = self._api.json_patch(
                 _scale_path(decision.target), operations(decision), FIELD_MANAGER, Scale
@@ -62,13 +68,11 @@ class ApiScaler:
 
     def _learn(self, target: TargetRef, scale: Scale) -> None:
         """Have the view know what an answer says, before the watch tells."""
-        known = self._view.stateful_set(target)
+        known = self._view.workload(target)
         if known is None or known.metadata.uid != scale.metadata.uid:
-            self._view.learn(self._api.get(_path(target), StatefulSet))
+            self._view.learn(self._api.get(path_of(target), KINDS[target.kind]))
             return
-        metadata = msgspec.structs.replace(known.metadata, resource_version=scale.metadata.resource_version)
-        spec = msgspec.structs.replace(known.spec, replicas=scale.spec.replicas)
-        self._view.learn(msgspec.structs.replace(known, metadata=metadata, spec=spec))
+        self._view.learn(_scaled(known, scale))
 
 
 class DryRunScaler:
@@ -77,6 +81,16 @@ class DryRunScaler:
     def scale(self, decision: Decision) -> Outcome:
         """Say what would have been asked for."""
         return Outcome(OutcomeKind.DRY_RUN, decision.current, f"would have asked for {decision.replicas}")
+
+
+def _scaled(known: Workload, scale: Scale) -> Workload:
+    """Return an object as it is after its `/scale` has answered."""
+    metadata = msgspec.structs.replace(known.metadata, resource_version=scale.metadata.resource_version)
+    if isinstance(known, StatefulSet):
+        spec = msgspec.structs.replace(known.spec, replicas=scale.spec.replicas)
+        return msgspec.structs.replace(known, metadata=metadata, spec=spec)
+    asked = msgspec.structs.replace(known.spec, replicas=scale.spec.replicas)
+    return msgspec.structs.replace(known, metadata=metadata, spec=asked)
 
 
 def operations(decision: Decision) -> list[dict[str, Any]]:
@@ -96,8 +110,4 @@ def operations(decision: Decision) -> list[dict[str, Any]]:
 
 
 def _scale_path(target: TargetRef) -> str:
-    return f"{_path(target)}/scale"
-
-
-def _path(target: TargetRef) -> str:
-    return f"/apis/apps/v1/namespaces/{target.namespace}/statefulsets/{target.name}"
+    return f"{path_of(target)}/scale"

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Protocol
 
 from autoscaler.cluster.client import Api, ApiError
-from autoscaler.cluster.kinds import PodTemplate, Secret, StatefulSet
+from autoscaler.cluster.kinds import PodTemplate, Secret
 from autoscaler.cluster.template import Environment, NotInTemplate, secrets_of, worker_container
 from autoscaler.cluster.view import ClusterView
+from autoscaler.cluster.workloads import KINDS, path_of
 from autoscaler.config.model import SecretKey, TargetSettings
 from autoscaler.ports import BrokerUnknown
 
@@ -64,7 +65,7 @@ class UrlSources:
         """Return the pod template that a URL is to be taken from, None if there is none or none is."""
         if not from_template(source):
             return None
-        found = self._view.stateful_set(target.ref)
+        found = self._view.workload(target.ref)
         return None if found is None else found.spec.template
 
     def database(self, target: TargetSettings) -> str:
@@ -135,7 +136,7 @@ def template_secrets(api: Api, target: TargetSettings) -> tuple[str, ...]:
     """
     ref = target.ref
     try:
-        found = api.get(f"/apis/apps/v1/namespaces/{ref.namespace}/statefulsets/{ref.name}", StatefulSet)
+        found = api.get(path_of(ref), KINDS[ref.kind])
         container = worker_container(found.spec.template, target.broker.container)
     except (ApiError, NotInTemplate) as error:
         raise BrokerUnknown(str(error)) from error

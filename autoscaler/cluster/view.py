@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, replace
 
 from autoscaler.cluster.client import Api
-from autoscaler.cluster.kinds import Pod, PodTemplate, StatefulSet
+from autoscaler.cluster.kinds import Pod, PodTemplate
 from autoscaler.cluster.mirror import Mirror
 from autoscaler.cluster.template import NotInTemplate, declared_slots, worker_container
 from autoscaler.cluster.watch import Watcher
+from autoscaler.cluster.workloads import Deployment, ReplicaSet, StatefulSet, Workload
 from autoscaler.core.model import Reading, TargetRef, WorkerPod, WorkerSet, fresh, stale, unknown
 
 BLINK_SECONDS = 5.0
@@ -17,19 +18,42 @@ BLINK_SECONDS = 5.0
 
 EVERYWHERE = ""
 
+AnyMirror = Mirror[StatefulSet] | Mirror[Pod] | Mirror[Deployment] | Mirror[ReplicaSet]
+AnyWatcher = Watcher[StatefulSet] | Watcher[Pod] | Watcher[Deployment] | Watcher[ReplicaSet]
+
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """The mirrors of one namespace, or of all of them."""
+    """The mirrors of one namespace, or of all of them; of Deployments where some are targets."""
 
     sets: Mirror[StatefulSet]
     pods: Mirror[Pod]
+    deployments: Mirror[Deployment] | None = None
+    replica_sets: Mirror[ReplicaSet] | None = None
+
+    @property
+    def mirrors(self) -> tuple[AnyMirror, ...]:
+        """All of them."""
+        found = (self.sets, self.pods, self.deployments, self.replica_sets)
+        return tuple(mirror for mirror in found if mirror is not None)
+
+    def workloads(self, kind: str) -> Mirror[StatefulSet] | Mirror[Deployment] | None:
+        """Return the mirror of a kind of worker sets, None where it is not watched."""
+        return self.sets if kind == "StatefulSet" else self.deployments
+
+    def pods_of(self, found: Workload) -> tuple[Pod, ...]:
+        """Return the pods that a worker set has made."""
+        if self.replica_sets is None or isinstance(found, StatefulSet):
+            return self.pods.group(found.metadata.uid)
+        made = self.replica_sets.group(found.metadata.uid)
+        return tuple(pod for one in made for pod in self.pods.group(one.metadata.uid))
 
 
 class ClusterView:
     """Implements `Cluster`, from one watch for worker sets and one for pods of each namespace.
 
-    Without `namespaces` there is one of each for the whole cluster.
+    Without `namespaces` there is one of each for the whole cluster. Deployments are watched in those of
+    `deployments` alone, and everywhere if the whole cluster is watched and there are any.
     """
 
     def __init__(
@@ -39,26 +63,31 @@ class ClusterView:
         clock: Callable[[], float],
         pod_label_selector: str = "",
         containers: Callable[[TargetRef], str | None] = lambda _: None,
+        deployments: Collection[str] = (),
     ) -> None:
         self._containers = containers
         self._sights: dict[str, Sight] = {}
-        self._watchers: list[Watcher[StatefulSet] | Watcher[Pod]] = []
+        self._watchers: list[AnyWatcher] = []
         self._declared: dict[TargetRef, tuple[PodTemplate, tuple[int | None, str]]] = {}
         for namespace in [EVERYWHERE] if namespaces is None else sorted(set(namespaces)):
-            sight = Sight(Mirror(clock), Mirror(clock, group_by=lambda pod: pod.owner))
+            sets, pods = Mirror[StatefulSet](clock), Mirror[Pod](clock, group_by=lambda pod: pod.owner)
             within = f"/namespaces/{namespace}" if namespace else ""
-            self._sights[namespace] = sight
+            apps = f"/apis/apps/v1{within}"
+            sight = self._sights[namespace] = Sight(sets, pods)
             self._watchers += [
-                Watcher(api, f"/apis/apps/v1{within}/statefulsets", StatefulSet, sight.sets, clock=clock),
+                Watcher(api, f"{apps}/statefulsets", StatefulSet, sets, clock=clock),
                 Watcher(
-                    api,
-                    f"/api/v1{within}/pods",
-                    Pod,
-                    sight.pods,
-                    label_selector=pod_label_selector,
-                    clock=clock,
+                    api, f"/api/v1{within}/pods", Pod, pods, label_selector=pod_label_selector, clock=clock
                 ),
             ]
+            if namespace in deployments or (deployments and not namespace):
+                made = Mirror[Deployment](clock)
+                sets_of = Mirror[ReplicaSet](clock, group_by=lambda one: one.owner)
+                self._sights[namespace] = replace(sight, deployments=made, replica_sets=sets_of)
+                self._watchers += [
+                    Watcher(api, f"{apps}/deployments", Deployment, made, clock=clock),
+                    Watcher(api, f"{apps}/replicasets", ReplicaSet, sets_of, clock=clock),
+                ]
 
     def start(self) -> None:
         """Begin to watch."""
@@ -89,16 +118,16 @@ class ClusterView:
         return all(mirror.wait_settled(max(0.0, deadline - clock())) for mirror in self._mirrors)
 
     @property
-    def _mirrors(self) -> list[Mirror[StatefulSet] | Mirror[Pod]]:
-        return [mirror for sight in self._sights.values() for mirror in (sight.sets, sight.pods)]
+    def _mirrors(self) -> list[AnyMirror]:
+        return [mirror for sight in self._sights.values() for mirror in sight.mirrors]
 
     def worker_set(self, target: TargetRef) -> Reading[WorkerSet]:
         """Return what was last seen of a target. See `Cluster`."""
         sight = self._sight(target.namespace)
-        found = self.stateful_set(target)
-        if found is None or not sight.pods.synced:
-            mirror = sight.pods if sight.sets.synced else sight.sets
-            trouble = mirror.trouble if not mirror.synced else f"there is no {target.kind} {target}"
+        found = self.workload(target)
+        missing = [mirror for mirror in sight.mirrors if not mirror.synced]
+        if found is None or missing:
+            trouble = missing[0].trouble if missing else f"there is no {target.kind} {target}"
             return unknown("cluster", trouble)
         declared = self._declaration(target, found)
         workers = WorkerSet(
@@ -113,30 +142,35 @@ class ClusterView:
                     occupied=pod.occupied(self._containers(target)),
                     place=found.place(pod.metadata.name),
                 )
-                for pod in sight.pods.group(found.metadata.uid)
+                for pod in sight.pods_of(found)
                 if pod.status.phase not in {"Succeeded", "Failed"}
             ),
             declared_slots=declared[0],
             declared_by=declared[1],
             updating=found.updating,
         )
-        blind = max(sight.sets.blind_seconds, sight.pods.blind_seconds)
+        blind, trouble = max((mirror.blind_seconds, mirror.trouble) for mirror in sight.mirrors)
         if blind > BLINK_SECONDS:
-            return stale(workers, "cluster", blind, sight.sets.trouble or sight.pods.trouble)
+            return stale(workers, "cluster", blind, trouble)
         return fresh(workers, "cluster", blind)
 
-    def stateful_set(self, target: TargetRef) -> StatefulSet | None:
+    def workload(self, target: TargetRef) -> Workload | None:
         """Return a target's object as it was last seen."""
-        return self._sight(target.namespace).sets.get(target.namespace, target.name)
+        mirror = self._sight(target.namespace).workloads(target.kind)
+        return None if mirror is None else mirror.get(target.namespace, target.name)
 
-    def learn(self, found: StatefulSet) -> None:
+    def learn(self, found: Workload) -> None:
         """Take a worker set that was read or written just now."""
-        self._sight(found.metadata.namespace).sets.learn(found)
+        sight = self._sight(found.metadata.namespace)
+        if isinstance(found, StatefulSet):
+            sight.sets.learn(found)
+        elif sight.deployments is not None:
+            sight.deployments.learn(found)
 
     def _sight(self, namespace: str) -> Sight:
         return self._sights[namespace if namespace in self._sights else EVERYWHERE]
 
-    def _declaration(self, target: TargetRef, found: StatefulSet) -> tuple[int | None, str]:
+    def _declaration(self, target: TargetRef, found: Workload) -> tuple[int | None, str]:
         """Return the slots that the pod template declares, worked out once for each template."""
         template = found.spec.template
         known = self._declared.get(target)

@@ -442,7 +442,7 @@ class HintSettings:
 
 @dataclass(frozen=True, slots=True)
 class TargetSettings:
-    """One worker StatefulSet."""
+    """One worker StatefulSet, or, as far as that can be done, a Deployment."""
 
     namespace: str = setting("namespace of the target", at_least=1, example='"data"')
     name: str = setting("name of the target", at_least=1, example='"airflow-worker"')
@@ -452,7 +452,11 @@ class TargetSettings:
         at_least=1,
         example='["default"]',
     )
-    kind: str = setting("kind of the target", "StatefulSet", choices=("StatefulSet",))
+    kind: str = setting(
+        "kind of the target; prefer a StatefulSet: which pods of a Deployment go is decided by others",
+        "StatefulSet",
+        choices=("StatefulSet", "Deployment"),
+    )
     min_replicas: int = setting(
         "never fewer replicas than this", 0, at_least=0, aliases=("minReplicas", "minReplicaCount")
     )
@@ -616,3 +620,8 @@ class Settings:
     controller: ControllerSettings
     targets: tuple[TargetSettings, ...]
     prometheus: PrometheusSettings = PrometheusSettings()
+
+
+def deployment_namespaces(settings: Settings) -> frozenset[str]:
+    """Return the namespaces in which Deployments are targets."""
+    return frozenset(target.namespace for target in settings.targets if target.kind == "Deployment")

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from autoscaler.core.demand import demand_step, measure
 from autoscaler.core.drain import drain
 from autoscaler.core.history import History
 from autoscaler.core.limits import LIMITS, View, tolerance
-from autoscaler.core.model import Decision
+from autoscaler.core.model import Decision, Step
 from autoscaler.core.policy import Policy
 from autoscaler.core.snapshot import Snapshot
 
 STAGES = (*(limit.__name__ for limit in LIMITS), drain.__name__)
 """The names of all that may bind what the demand asks for, in order."""
+
+
+BEST_EFFORT = "a Deployment has the last word on which pods go, so draining it is best effort"
 
 
 def decide(snapshot: Snapshot, policy: Policy, history: History) -> Decision:
@@ -22,7 +27,7 @@ def decide(snapshot: Snapshot, policy: Policy, history: History) -> Decision:
     """
     demand = measure(snapshot, policy)
     view = View(snapshot, policy, history, demand)
-    steps = [demand_step(snapshot, demand)]
+    steps = [_of_its_kind(demand_step(snapshot, demand), snapshot)]
     proposal = steps[0].replicas
     for limit in LIMITS:
         step = limit(steps[-1].replicas, view)
@@ -45,5 +50,13 @@ def decide(snapshot: Snapshot, policy: Policy, history: History) -> Decision:
         steps=tuple(steps),
         cordons=way.cordons,
         orders=way.orders,
-        reach=way.reach,
+        departing=way.departing,
+        ripe=way.ripe,
     )
+
+
+def _of_its_kind(step: Step, snapshot: Snapshot) -> Step:
+    """Return the first step, which says of a Deployment what cannot be promised for it."""
+    if snapshot.target.kind == "StatefulSet":
+        return step
+    return replace(step, message=f"{step.message}; {BEST_EFFORT}")

@@ -34,15 +34,16 @@ PROVEN = frozenset({Standing.EMPTY, Standing.IDLE})
 class Drain:
     """What to do: the cordons to remember, what to tell workers now, and the replicas to ask for.
 
-    `step` says why these are more than what was wanted, None when they are not. `reach` are the replicas
-    that the workers' answers to a question asked now could allow, None where that is nothing else.
+    `step` says why these are more than what was wanted, None when they are not. `departing` are the pods
+    whose workers go by that, `ripe` those that could go as well if they said now that they are idle.
     """
 
     replicas: int
     cordons: tuple[Cordon, ...]
     orders: tuple[Order, ...] = ()
     step: Step | None = None
-    reach: int | None = None
+    departing: tuple[str, ...] = ()
+    ripe: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +75,15 @@ def drain(wanted: int, view: View) -> Drain:
         return Drain(wanted, cordons, orders)
     replicas = _lowest(plan, _passable)
     reach = _lowest(plan, lambda worker, plan: _passable(worker, plan) or is_ripe(worker, view))
-    step = _why(wanted, replicas, plan)
-    return Drain(replicas, cordons, orders, step, reach if reach < replicas else None)
+    going = [worker for worker in crew if worker.stays]
+    return Drain(
+        replicas,
+        cordons,
+        orders,
+        _why(wanted, replicas, plan),
+        departing=tuple(worker.pod.name for worker in going if worker.place >= replicas),
+        ripe=tuple(worker.pod.name for worker in going if reach <= worker.place < replicas),
+    )
 
 
 def _held(wanted: int, view: View, reason: str, why: str) -> Drain:
@@ -185,12 +193,24 @@ def _lowest(plan: _Plan, passable: Callable[[Worker, _Plan], bool]) -> int:
     """
     workers = {worker.place: worker for worker in plan.crew}
     lowest = plan.view.current
+    if _chooses_others(plan):
+        return lowest
     for place in range(plan.view.current - 1, plan.keep - 1, -1):
         worker = workers.get(place)
         if worker is not None and not passable(worker, plan):
             return plan.view.current if _soon(worker, plan) else lowest
         lowest = place
     return lowest
+
+
+def _chooses_others(plan: _Plan) -> bool:
+    """Return whether other pods might go than those that were chosen.
+
+    A Deployment removes pods that are not Ready before any other, whatever was said of them.
+    """
+    if plan.view.snapshot.target.kind == "StatefulSet":
+        return False
+    return not all(worker.pod.ready for worker in plan.crew if worker.place < plan.keep)
 
 
 def _passable(worker: Worker, plan: _Plan) -> bool:

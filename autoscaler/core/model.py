@@ -161,8 +161,8 @@ class Decision:
     `current` is the number that the decision was based on, `demand_slots` the tasks wanting a slot
     (None while unknown), `later_tasks` those that are not due yet, `proposal` what the demand asks for
     after the tolerance: the number that the stabilisation windows remember. `cordons` are to be
-    remembered before any of the `orders` is given. `reach` is the number of replicas that could be asked
-    for at once if the workers that go by it said now that they are idle: the replicas, or fewer.
+    remembered before any of the `orders` is given. `departing` are the pods whose workers go by the
+    replicas, `ripe` those that could go as well if they said now that they are idle.
     """
 
     target: TargetRef
@@ -176,7 +176,8 @@ class Decision:
     steps: tuple[Step, ...]
     cordons: tuple[Cordon, ...] = ()
     orders: tuple[Order, ...] = ()
-    reach: int | None = None
+    departing: tuple[str, ...] = ()
+    ripe: tuple[str, ...] = ()
 
     @property
     def draining(self) -> frozenset[str]:

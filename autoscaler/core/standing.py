@@ -63,12 +63,31 @@ def crew_of(snapshot: Snapshot) -> tuple[Worker, ...]:
             return known
         return Cordon(pod.name, since=known.since)
 
-    workers = (
-        Worker(pod, pod.place, accounts.get(pod.name), cordon_of(pod))
-        for pod in snapshot.workers.pods
-        if pod.place is not None
-    )
+    if snapshot.target.kind != "StatefulSet":
+        placed = _by_usefulness(snapshot, accounts, cordons)
+    else:
+        placed = [(pod.place, pod) for pod in snapshot.workers.pods if pod.place is not None]
+    workers = (Worker(pod, place, accounts.get(pod.name), cordon_of(pod)) for place, pod in placed)
     return tuple(sorted(workers, key=lambda worker: worker.place))
+
+
+def _by_usefulness(
+    snapshot: Snapshot, accounts: Mapping[str, WorkerAccount], cordons: Mapping[str, Cordon]
+) -> list[tuple[int, WorkerPod]]:
+    """Return the pods of a Deployment, which have no ordinals, by the order in which they had best stay.
+
+    The busy ones first, then the idle ones, those that take no tasks already behind the others; last
+    those that are not Ready, which go first whatever is asked for, and of equals the younger.
+    """
+
+    def key(pod: WorkerPod) -> tuple[bool, bool, bool, bool, float, str]:
+        account = accounts.get(pod.name)
+        idle = account is not None and account.active == 0 and account.reserved == 0
+        began = pod.started_at if pod.started_at is not None else snapshot.now
+        return not pod.occupied, not pod.ready, idle, pod.name in cordons, began, pod.name
+
+    stay = sorted((pod for pod in snapshot.workers.pods if not pod.terminating), key=key)
+    return list(enumerate(stay))
 
 
 def standing(worker: Worker, view: View) -> Standing:

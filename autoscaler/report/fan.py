@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from autoscaler.core.model import Decision, Outcome, TargetRef
 from autoscaler.core.snapshot import Snapshot
 from autoscaler.ports import Reporter
@@ -22,6 +24,11 @@ class Reporters:
         """Hand on that a target cannot be seen."""
         for reporter in self._reporters:
             reporter.unseen(target, reason)
+
+    def missed(self, target: TargetRef, pods: Sequence[str]) -> None:
+        """Hand on that other pods went than those that were meant to."""
+        for reporter in self._reporters:
+            reporter.missed(target, pods)
 
     def failed(self, target: TargetRef, error: BaseException) -> None:
         """Hand on that a target's tick broke."""

@@ -11,6 +11,7 @@ import logging
 import re
 import sys
 import threading
+from collections.abc import Sequence
 from typing import TextIO
 
 import structlog
@@ -115,6 +116,15 @@ class LogReporter:
         """Write a line when a target goes out of sight. See `Reporter`."""
         if self._news(target, ("unseen", reason)):
             self._log.warning(f"{target}: cannot be seen: {reason}", target=str(target))
+
+    def missed(self, target: TargetRef, pods: Sequence[str]) -> None:
+        """Write that others went than those that were proven idle. See `Reporter`."""
+        names = ", ".join(pods)
+        self._log.warning(
+            f"{target}: {names} went in place of pods that were proven idle: a task may have ended with them",
+            target=str(target),
+            pods=list(pods),
+        )
 
     def failed(self, target: TargetRef, error: BaseException) -> None:
         """Write what broke, once for each kind of error in a row. See `Reporter`."""

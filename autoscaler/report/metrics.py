@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -20,6 +20,8 @@ TARGET_GAUGES = {
     "ready_replicas": "Workers that are Ready",
     "demand_slots": "Slots wanted now, NaN while unknown",
     "oldest_waiting_seconds": "Age of the oldest waiting task, 0 where none waits, NaN while unknown",
+    "cordoned_workers": "Workers that take no new tasks because of us",
+    "withheld_workers": "Workers that take no tasks by another's order",
     "target_unseen": "1 while a target cannot be seen",
 }
 NAN = float("nan")
@@ -78,6 +80,12 @@ class MetricsReporter:
         self._broken = Counter(
             "autoscaler_target_errors", "Ticks of a target that broke", TARGET, registry=registry
         )
+        self._missed = Counter(
+            "autoscaler_drain_misses",
+            "Pods of a Deployment that went though others were proven idle",
+            TARGET,
+            registry=registry,
+        )
         self._reaction = Histogram(
             "autoscaler_reaction_seconds",
             "From the last look without a task's demand to the replicas asked for it",
@@ -98,6 +106,8 @@ class MetricsReporter:
         gauges["ready_replicas"].set(snapshot.workers.ready)
         gauges["demand_slots"].set(NAN if decision.demand_slots is None else decision.demand_slots)
         gauges["oldest_waiting_seconds"].set(_oldest_waiting(snapshot))
+        gauges["cordoned_workers"].set(sum(bool(cordon.queues) for cordon in decision.cordons))
+        gauges["withheld_workers"].set(len(snapshot.withheld))
         gauges["target_unseen"].set(0)
         series.age.set(NAN if snapshot.broker.value is None else snapshot.broker.age_seconds)
         for hint in snapshot.hints:
@@ -112,6 +122,10 @@ class MetricsReporter:
     def unseen(self, target: TargetRef, reason: str) -> None:  # noqa: ARG002  # the log has the reason
         """Take note that nothing could be decided. See `Reporter`."""
         self._series_of(target).gauges["target_unseen"].set(1)
+
+    def missed(self, target: TargetRef, pods: Sequence[str]) -> None:
+        """Count the pods that went though others were meant to. See `Reporter`."""
+        self._missed.labels(target.namespace, target.name).inc(len(pods))
 
     def failed(self, target: TargetRef, error: BaseException) -> None:  # noqa: ARG002  # as above
         """Take note of a tick that broke. See `Reporter`."""

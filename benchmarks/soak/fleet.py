@@ -24,6 +24,7 @@ class Target:
     pool: str = "threads"
     slots: int = 2
     most: int = 3
+    kind: str = "StatefulSet"
 
     @property
     def queue(self) -> str:
@@ -62,6 +63,7 @@ def configuration(targets: tuple[Target, ...], *, port: int, placement: bool) ->
 namespace = "{NAMESPACE}"
 name = "{target.name}"
 queues = ["{target.queue}"]
+kind = "{target.kind}"
 max_replicas = {target.most}
 slots_per_worker = {target.slots}
 broker = {{ template_env = ["SOAK_BROKER"] }}
@@ -82,7 +84,7 @@ drain = {{ placement = {str(placement).lower()}, placement_after_seconds = 1.0 }
 {tables}"""
 
 
-def stateful_set(target: Target, broker_url: str, evidence_url: str) -> dict[str, Any]:
+def worker_set(target: Target, broker_url: str, evidence_url: str) -> dict[str, Any]:
     """Return the worker set of a target, at zero."""
     labels = {"app": target.name}
     command = (
@@ -97,14 +99,14 @@ def stateful_set(target: Target, broker_url: str, evidence_url: str) -> dict[str
         {"name": "PYTHONPATH", "value": os.pathsep.join(filter(None, [os.getcwd(), *sys.path]))},  # noqa: PTH109
     ]
     container = {"name": "worker", "image": "soak", "command": ["sh", "-c", command], "env": environment}
+    ordinals = {"podManagementPolicy": "Parallel", "serviceName": target.name}
     return {
         "apiVersion": "apps/v1",
-        "kind": "StatefulSet",
+        "kind": target.kind,
         "metadata": {"name": target.name, "namespace": NAMESPACE, "labels": labels},
         "spec": {
             "replicas": 0,
-            "podManagementPolicy": "Parallel",
-            "serviceName": target.name,
+            **(ordinals if target.kind == "StatefulSet" else {}),
             "selector": {"matchLabels": labels},
             "template": {
                 "metadata": {"labels": labels},

@@ -28,7 +28,7 @@ class Journal:
     def note(self, event: Event) -> None:
         """Take note of a change."""
         with self._lock:
-            if event.resource == "statefulsets.apps":
+            if event.resource in {"statefulsets.apps", "deployments.apps"}:
                 self._note_set(event)
             elif event.resource == "pods":
                 self._note_pod(event)

@@ -24,7 +24,7 @@ from autoscaler.sandbox.cluster import SandboxCluster
 from autoscaler.sandbox.rabbitmq_server import RabbitServer
 from autoscaler.sandbox.redis_server import RedisServer
 from autoscaler.sandbox.sessions import Session, Warden, end
-from benchmarks.soak.fleet import Target, configuration, stateful_set
+from benchmarks.soak.fleet import Target, configuration, worker_set
 from benchmarks.soak.journal import Journal, Tally, tally
 from benchmarks.soak.tasks import EVIDENCE, NAME, application
 
@@ -75,7 +75,7 @@ class Stage:
                 url = brokers[target.broker]
                 self._apps[target.name] = application(url, target.celery)
                 stack.callback(self._apps[target.name].close)
-                self.cluster.apply(stateful_set(target, url, self._evidence_url))
+                self.cluster.apply(worker_set(target, url, self._evidence_url))
             stack.callback(self.stop_daemon)
             self._stack = stack.pop_all()
         return self

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 import pytest
 
 from autoscaler.cluster.client import Api, ApiError, ClusterUnknown, connect
-from autoscaler.cluster.kinds import Meta, StatefulSet, StatefulSetSpec
+from autoscaler.cluster.kinds import Meta
 from autoscaler.cluster.mirror import Mirror
 from autoscaler.cluster.scale import ApiScaler
 from autoscaler.cluster.view import BLINK_SECONDS, ClusterView
 from autoscaler.cluster.watch import Watcher
+from autoscaler.cluster.workloads import StatefulSet, StatefulSetSpec
 from autoscaler.core.model import OutcomeKind, Quality, TargetRef
 from autoscaler.sandbox.api.faults import Matching
 from autoscaler.sandbox.api.server import ApiServer

@@ -11,7 +11,7 @@ import pytest
 from autoscaler.cluster.budgets import Selector, covering
 from autoscaler.cluster.client import Api
 from autoscaler.cluster.habits import by_options, configured, declared, unseen
-from autoscaler.cluster.kinds import StatefulSet
+from autoscaler.cluster.workloads import StatefulSet
 from autoscaler.config.model import BrokerSettings, TargetSettings
 from autoscaler.core.habits import Budget, Habits, gaps
 from autoscaler.core.lint import lint

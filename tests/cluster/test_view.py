@@ -9,8 +9,9 @@ import msgspec
 import pytest
 
 from autoscaler.cluster.client import Api
-from autoscaler.cluster.kinds import Pod, StatefulSet
+from autoscaler.cluster.kinds import Pod
 from autoscaler.cluster.view import ClusterView
+from autoscaler.cluster.workloads import StatefulSet
 from autoscaler.core.model import Quality, TargetRef
 from tests.kube import Kube
 from tests.waiting import eventually

@@ -11,9 +11,9 @@ from pathlib import Path
 import msgspec
 
 from autoscaler.cluster.client import ApiError
-from autoscaler.cluster.kinds import StatefulSet
 from autoscaler.cluster.mirror import Mirror
 from autoscaler.cluster.watch import Watcher
+from autoscaler.cluster.workloads import StatefulSet
 from tests.fakes import Clock
 from tests.waiting import eventually
 

@@ -143,13 +143,13 @@ def test_one_patch_does_for_several_where_that_takes_seconds():
 def test_what_only_lacks_answers_is_told_apart():
     """Their cordons have settled: two answers would do, so that somebody may ask for them now."""
     name, idle = worker("worker-1")
-    for cordoned, reach in ((1.9, None), (2.0, 1), (100.0, None)):
+    for cordoned, ripe in ((1.9, ()), (2.0, (name,)), (100.0, ())):
         known = (name, replace(idle, cordoned_seconds=cordoned))
         crew = (worker("worker-0", cordoned=False), known)
         decision = decided(snapshot(2, depth(1), crew=crew, cordons=(cordon(name, NOW - 3.0),)))
-        assert decision.reach == reach
+        assert decision.ripe == ripe
     unheard = (worker("worker-0", cordoned=False),)
-    assert decided(snapshot(2, depth(1), crew=unheard, cordons=())).reach is None
+    assert decided(snapshot(2, depth(1), crew=unheard, cordons=())).ripe == ()
 
 
 def test_a_worker_that_does_not_obey_is_not_waited_for_for_ever():
@@ -366,3 +366,38 @@ def test_pods_without_a_place_are_nobodys_business_here():
     seen = snapshot(2, depth(1))
     odd = WorkerPod("debug", ready=True, terminating=False, started_at=NOW)
     assert decided(replace(seen, workers=replace(seen.workers, pods=(*seen.workers.pods, odd)))).replicas == 1
+
+
+def deployed(seen: Snapshot, **changes: object) -> Snapshot:
+    """Return the snapshot as one of a Deployment, whose pods have no places."""
+    changed = with_pods(seen, **changes)
+    pods = tuple(replace(pod, place=None) for pod in changed.workers.pods)
+    target = replace(seen.target, kind="Deployment")
+    return replace(changed, target=target, workers=replace(changed.workers, pods=pods))
+
+
+def test_of_a_deployment_the_idle_ones_go_whatever_their_names():
+    """The busy ones stay, of equals the older; and that it is best effort is said."""
+    crew = tuple(worker(f"worker-{n}", active=int(n == 2), cordoned=False) for n in range(3))
+    seen = deployed(snapshot(3, crew=crew, cordons=()), w1={"started_at": NOW - 100.0})
+    decision = decided(seen)
+    assert [order.pod for order in decision.orders] == ["worker-0", "worker-1"]
+    assert "a Deployment has the last word on which pods go" in decision.steps[0].message
+    crew = (worker("worker-0"), worker("worker-1"), crew[2])
+    idle = decided(replace(seen, crew=crew, cordons=(cordon("worker-0"), cordon("worker-1"))))
+    assert (idle.replicas, idle.departing) == (1, ("worker-0", "worker-1"))
+
+
+def test_a_deployment_is_lowered_only_while_those_that_stay_are_ready():
+    """It removes pods that are not Ready before any other, whatever was said of them."""
+    seen = snapshot(3, depth(2), crew=(*consuming(2), worker("worker-2")), cordons=(cordon("worker-2"),))
+    assert decided(deployed(seen)).departing == ("worker-2",)
+    unready = deployed(seen, w0={"ready": False}, w1={"ready": False})
+    assert decided(unready).replicas == 3
+
+
+def test_pods_of_a_deployment_that_are_going_are_not_counted():
+    """Nor is one that never started held for a worker."""
+    seen = snapshot(3, depth(1), crew=(*consuming(1), worker("worker-2")), cordons=(cordon("worker-2"),))
+    decision = decided(deployed(seen, w1={"terminating": True}, w2={"occupied": False, "ready": False}))
+    assert (decision.replicas, decision.departing) == (1, ())

@@ -11,10 +11,13 @@ ALLOWED = (
     | {("", "pods", verb) for verb in READING}
     | {("apps", "statefulsets/scale", verb) for verb in ("get", "patch")}
     | {("", "secrets", "get")}
+    | {("apps", kind, verb) for kind in ("deployments", "replicasets") for verb in READING}
+    | {("apps", "deployments/scale", verb) for verb in ("get", "patch")}
+    | {("", "pods", "patch")}
     | {("", "configmaps", verb) for verb in (*READING, "create", "patch", "delete")}
 )
 # These are never given for a whole namespace.
-BY_NAME = {"statefulsets/scale", "secrets"}
+BY_NAME = {"statefulsets/scale", "deployments/scale", "secrets"}
 # These are given in the daemon's own namespace alone.
 AT_HOME = {"configmaps"}
 

@@ -31,10 +31,10 @@ STATE = {
 }
 
 
-def target(namespace: str, name: str, **broker: Any) -> TargetSettings:
+def target(namespace: str, name: str, kind: str = "StatefulSet", **broker: Any) -> TargetSettings:
     """Return a target whose broker's URL comes from where `broker` says."""
     return TargetSettings(
-        namespace=namespace, name=name, queues=("default",), broker=BrokerSettings(**broker)
+        namespace=namespace, name=name, queues=("default",), kind=kind, broker=BrokerSettings(**broker)
     )
 
 
@@ -73,7 +73,11 @@ def test_watching_the_whole_cluster_still_scales_by_name() -> None:
     """Only reading is for all namespaces then, and it is not given a second time in each."""
     found = given_rights(settings(target("a", "one"), target("b", "two"), cluster_wide=True))
     everywhere = {grant.permission for grant in found if grant.namespace is None}
-    assert everywhere == {permission for permission in ALLOWED if permission[1] in ("statefulsets", "pods")}
+    assert everywhere == {
+        (group, resource, verb)
+        for group, resource in (("apps", "statefulsets"), ("", "pods"))
+        for verb in READING
+    }
     elsewhere = {grant for grant in found if grant.namespace is not None} - STATE
     assert elsewhere == {
         Grant(namespace, "apps", "statefulsets/scale", verb, (name,))
@@ -90,6 +94,22 @@ def test_a_dry_run_may_not_write(cluster_wide: bool) -> None:
     assert {grant.verb for grant in given_rights(dry)} == set(READING)
     assert {grant.permission for grant in given_rights(wet) - given_rights(dry) - STATE} == {
         ("apps", "statefulsets/scale", "patch")
+    }
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_deployment_takes_more_rights(dry_run: bool) -> None:
+    """It and what makes its pods are read, it is scaled by name, and its pods may be marked."""
+    alone = settings(target("a", "one"), target("b", "two"), dry_run=dry_run)
+    beside = settings(target("a", "one"), target("b", "two", "Deployment"), dry_run=dry_run)
+    more = given_rights(beside) - given_rights(alone)
+    assert {grant.namespace for grant in more} == {"b"}
+    reading = {("apps", kind, verb) for kind in ("deployments", "replicasets") for verb in READING}
+    writing = set() if dry_run else {("apps", "deployments/scale", "patch"), ("", "pods", "patch")}
+    assert {g.permission for g in more} == reading | {("apps", "deployments/scale", "get")} | writing
+    assert given_rights(alone) - given_rights(beside) == {
+        Grant("b", "apps", "statefulsets/scale", verb, ("two",))
+        for verb in (["get"] if dry_run else ["get", "patch"])
     }
 
 
@@ -170,7 +190,14 @@ brokers: st.SearchStrategy[dict[str, Any]] = st.one_of(
     st.fixed_dictionaries({"secret": st.builds(SecretKey, names, names)}),
     st.fixed_dictionaries({"url_env": names}),
 )
-targets = st.builds(lambda namespace, name, broker: target(namespace, name, **broker), names, names, brokers)
+kinds = st.sampled_from(["StatefulSet", "Deployment"])
+targets = st.builds(
+    lambda namespace, name, kind, broker: target(namespace, name, kind, **broker),
+    names,
+    names,
+    kinds,
+    brokers,
+)
 
 
 @given(

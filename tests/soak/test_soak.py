@@ -10,7 +10,7 @@ import time
 import pytest
 
 from autoscaler.sandbox.rabbitmq_server import RabbitUnavailable, find_rabbitmq_server
-from benchmarks.soak.fleet import TARGETS
+from benchmarks.soak.fleet import TARGETS, Target
 from benchmarks.soak.phases import Load, drained, killed, naive
 from benchmarks.soak.stage import Stage, wait_for
 
@@ -50,6 +50,24 @@ def test_a_daemon_that_is_killed_leaves_no_worker_behind():
     outcome = killed(Load(FEW, 25.0, SEED + 1, 12.0), kills=6)
     assert outcome.good, outcome
     assert outcome.daemon_kills == 6
+
+
+def test_a_deployment_loses_the_idle_ones_of_its_pods():
+    """One worker of three has a long task, of which a Deployment knows nothing: the two others go."""
+    target = Target("redis-deployment", "redis", late=True, prefetch=1, slots=1, kind="Deployment")
+    with Stage((target,)) as stage:
+        stage.start_daemon()
+        stage.send(target, 25.0)
+        for _ in range(target.most - 1):
+            stage.send(target, 6.0)
+        assert wait_for(lambda: stage.journal.replicas == target.most, 20.0)
+        assert wait_for(lambda: stage.journal.replicas == 1 and stage.journal.pods == 1, 40.0)
+        assert stage.tally().done == target.most - 1
+        assert wait_for(lambda: not stage.journal.pods, 60.0)
+        assert (stage.tally().damaged, stage.tally().done) == (0, target.most)
+        assert not any(ending.killed for ending in stage.cluster.endings)
+        assert "a Deployment has the last word on which pods go" in stage.log()
+        assert "in place of pods that were proven idle" not in stage.log()
 
 
 def test_a_daemon_that_ends_gives_everything_back():

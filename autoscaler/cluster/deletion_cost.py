@@ -1,0 +1,31 @@
+"""Telling a ReplicaSet which of its pods to remove first, as far as it listens.
+
+It removes pods that are not Ready before those that are, and among these those of the lowest
+`controller.kubernetes.io/pod-deletion-cost` first
+(https://kubernetes.io/docs/concepts/workloads/controllers/replicaset/#pod-deletion-cost). The cost has
+to be there before the replicas are lowered, so it is read back before anything depends on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from autoscaler.cluster.client import Api, ApiError
+from autoscaler.cluster.kinds import Pod
+
+COST = "controller.kubernetes.io/pod-deletion-cost"
+FIRST = "-1000"
+
+
+def mark(api: Api, namespace: str, pods: Sequence[str], manager: str) -> str:
+    """Have these pods removed first, and return why that is not sure, empty when it is."""
+    for pod in pods:
+        path = f"/api/v1/namespaces/{namespace}/pods/{pod}"
+        try:
+            api.merge_patch(path, {"metadata": {"annotations": {COST: FIRST}}}, manager, Pod)
+            found = api.get(path, Pod)
+        except ApiError as error:
+            return f"the deletion cost of pod {pod} could not be set: {error.message}"
+        if (found.metadata.annotations or {}).get(COST) != FIRST:
+            return f"the deletion cost of pod {pod} is not what was set"
+    return ""
