@@ -62,6 +62,11 @@ test-airflow: $(DEV) ## a real Airflow 3, scaled from zero and back: minutes, an
 	@scripts/servers
 	PYTHONPATH=. $(BIN)/python scripts/airflow_trial.py $(TEST_ARGS)
 
+.PHONY: soak
+soak: $(DEV) ## hundreds of scale-ins with real workers, beside a naive autoscaler: half an hour
+	@scripts/servers
+	@PYTHONPATH=. $(BIN)/python -m benchmarks.soak $(BENCH_ARGS)
+
 .PHONY: bench-reaction
 bench-reaction: $(DEV) ## how long from a task to a worker
 	@$(BIN)/python benchmarks/reaction.py $(BENCH_ARGS)

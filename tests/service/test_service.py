@@ -5,7 +5,9 @@ from __future__ import annotations
 import urllib.request
 
 import pytest
+from structlog.testing import capture_logs
 
+from autoscaler.cluster.cordons import LABELS, PREFIX
 from autoscaler.sandbox.api.faults import Matching
 from tests.metrics_sources.servers import Postgres, postgres_binaries
 from tests.service.conftest import Bench
@@ -218,3 +220,21 @@ def test_a_dry_run_writes_nothing(bench: Bench):
     assert 'autoscaler_decisions_total{outcome="dry_run"}' in metrics
     assert "autoscaler_dry_run 1.0" in metrics
     assert {r.method for r in bench.server.requests[before:]} == {"GET"}
+
+
+def test_workers_of_a_target_that_is_configured_no_more_are_told_of(bench: Bench):
+    """Nobody gives them their queues back, so that somebody has to know of them."""
+    memory = {
+        "metadata": {"name": f"{PREFIX}some-uid", "labels": LABELS},
+        "data": {
+            "target": "data/gone",
+            "kind": "StatefulSet",
+            "cordons": '[{"pod":"gone-1","queues":["q"]}]',
+        },
+    }
+    bench.kube.call("POST", "/api/v1/namespaces/default/configmaps", memory)
+    with capture_logs() as logs:
+        bench.start(bench.config())
+    (line,) = (line for line in logs if line.get("target") == "data/gone")
+    assert "workers were told to take no tasks and are not given their queues back" in line["event"]
+    assert bench.kube.call("GET", f"/api/v1/namespaces/default/configmaps/{PREFIX}some-uid")
