@@ -207,7 +207,7 @@ class Service:
         patience = self._settings.controller.api_timeout_seconds
         self._view.wait_settled(patience, self._clock)
         self._sweep(patience)
-        return self._daemon.tick(patience)
+        return self._daemon.look_once(patience)
 
     def _sweep(self, seconds: float) -> None:
         """Forget the cordons of objects that are gone, and tell of those that nobody sees to."""

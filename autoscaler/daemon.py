@@ -132,6 +132,12 @@ class Daemon:
             due = next_due(due, self._interval, self._clock())
             stop.wait(max(0.0, due - self._clock()))
 
+    def look_once(self, patience_seconds: float) -> Tick:
+        """See to every target once, in a process that ends then: nothing is begun that takes longer."""
+        for reconciler in self._reconcilers:
+            reconciler.drains = False
+        return self.tick(patience_seconds)
+
     def give_back(self, seconds: float) -> int:
         """Have every worker that was told to take no tasks take them again, within so many seconds.
 

@@ -10,7 +10,7 @@ from autoscaler.config.model import TargetSettings
 from autoscaler.core.account import BrokerAccount
 from autoscaler.core.decide import decide
 from autoscaler.core.history import History
-from autoscaler.core.model import Cordon, Decision, Outcome, OutcomeKind, Reading, WorkerSet, stale
+from autoscaler.core.model import Cordon, Decision, Outcome, OutcomeKind, Reading, WorkerSet, stale, unknown
 from autoscaler.core.policy import Policy
 from autoscaler.core.queues import is_glob
 from autoscaler.core.snapshot import Snapshot
@@ -68,7 +68,8 @@ class Reconciler:
     with a new one. Whoever plans first takes the target by `claim`, and `release`s it when the plan has
     been carried out, so that no two ticks decide about it at once. `look_into_lists` says whether it
     matters to its next decision if tasks that wait are due: while it has no workers, and while some are
-    known that are not due.
+    known that are not due. `closing` says that the daemon is about to end, `drains` whether it is there
+    for long enough to drain anything.
     """
 
     def __init__(
@@ -101,6 +102,7 @@ class Reconciler:
         self._wall = wall
         self.look_into_lists = True
         self.closing = False
+        self.drains = True
         self._waiting_since: float | None = None
         self._claim = threading.Lock()
         self._uid = ""
@@ -163,6 +165,8 @@ class Reconciler:
                 self._reporter.missed(snapshot.target, missed)
 
     def _recalled(self, workers: Reading[WorkerSet]) -> Reading[tuple[Cordon, ...]]:
+        if not self.drains:
+            return unknown("drain", "a single look begins no drain")
         uid = "" if workers.value is None else workers.value.uid
         return self._cordons.recall(self.target.ref, uid)
 

@@ -299,6 +299,15 @@ def test_ticks_do_not_drift(due, now, following):
     assert next_due(due, 1.0, now) == following
 
 
+def test_a_single_look_begins_no_drain():
+    """It grows what has to grow, and leaves what takes longer than a look to a daemon that stays."""
+    cluster = FakeCluster(a=0, b=3)
+    bench = Bench(cluster, FakeBrokers(url=FakeReader({"a": 2})), FakeUrls({"a": "url", "b": "url"}))
+    bench.daemon.look_once(PATIENCE_SECONDS)
+    assert (cluster.replicas("a"), cluster.replicas("b")) == (2, 3)
+    bench.daemon.close()
+
+
 def test_run_finishes_the_tick_at_hand():
     """Told to stop in the middle of a tick, the loop ends after it, with everything written."""
     cluster, reader = FakeCluster(a=0), FakeReader({"a": 2})

@@ -33,7 +33,7 @@ CANCELLED = b"Canceling queue "
 LOOK_SECONDS = 0.03
 ANSWER_SECONDS = 1.0
 ECHO_SECONDS = 8.0
-"""For so long after a task that was sent at a cordon the next cordons are of its own making."""
+"""For so long after a task that was sent at a worker's cordon its next cordon is of that task's making."""
 
 
 class Stage:
@@ -176,7 +176,7 @@ class Stage:
 
     def _provoke(self, stop: threading.Event) -> None:
         read: dict[Path, int] = {}
-        sent_at: dict[str, float] = {}
+        sent_at: dict[Path, float] = {}
         by_queue = {target.queue: target for target in self.targets}
         while not stop.wait(LOOK_SECONDS):
             for log in (self.folder / "cluster" / "logs").iterdir():
@@ -191,13 +191,13 @@ class Stage:
                 for line in whole.splitlines():
                     queue = line.rpartition(CANCELLED)[2].decode() if CANCELLED in line else ""
                     if queue in by_queue:
-                        self._provoke_once(by_queue[queue], sent_at)
+                        self._provoke_once(by_queue[queue], log, sent_at)
 
-    def _provoke_once(self, target: Target, sent_at: dict[str, float]) -> None:
-        """Send a task after a cordon, unless the cordon is the echo of such a task."""
+    def _provoke_once(self, target: Target, worker: Path, sent_at: dict[Path, float]) -> None:
+        """Send a task after a cordon of a worker, unless it is the echo of the last such task."""
         self.cordons += 1
-        if time.monotonic() - sent_at.get(target.name, 0.0) > ECHO_SECONDS:
-            sent_at[target.name] = time.monotonic()
+        if time.monotonic() - sent_at.get(worker, 0.0) > ECHO_SECONDS:
+            sent_at[worker] = time.monotonic()
             self.send(target, 0.1)
             self.sent_after_cordons += 1
 

@@ -20,6 +20,7 @@ TARGETS = {
     "test-airflow",
     "demo",
     "bench-reaction",
+    "soak",
     "clean",
 }
 
