@@ -20,7 +20,8 @@ from dataclasses import replace
 from autoscaler.brokers.heartbeats import Heard, Roll
 from autoscaler.brokers.heartbeats_streams import Streams
 from autoscaler.brokers.workers_account import BUSY_SECONDS, SHORTEST_SECONDS, Node
-from autoscaler.brokers.workers_desk import Desks, OpenLine
+from autoscaler.brokers.workers_desk import OpenLine
+from autoscaler.brokers.workers_desks import Desks
 from autoscaler.brokers.workers_target import TargetRecord
 from autoscaler.config.model import TargetSettings
 from autoscaler.core.account import WorkerAccount
@@ -165,7 +166,10 @@ class Workforce:
         accounts = []
         for pod in pods:
             name = _node_of(record.settings, pod)
-            account = self._node(record, name).account(now, _heard(roll, name))
+            node = self._node(record, name)
+            if node.started_at not in {None, pod.started_at}:
+                continue  # what another process of the name said
+            account = node.account(now, _heard(roll, name))
             if account is not None:
                 leaves = pod.terminating and account.quality is Quality.FRESH
                 accounts.append((pod.name, replace(account, quality=Quality.STALE) if leaves else account))

@@ -18,12 +18,11 @@ from typing import Any, Protocol
 
 from autoscaler.breaker import Breaker, refusal
 from autoscaler.brokers.address import Address
-from autoscaler.brokers.names import Names
 from autoscaler.brokers.workers_account import Node
 from autoscaler.brokers.workers_answers import FACTS, HELD, facts, holding
 from autoscaler.brokers.workers_directory import Directory
 from autoscaler.brokers.workers_failures import reason
-from autoscaler.brokers.workers_line import Answers, ControlLine, Layout, layout_of
+from autoscaler.brokers.workers_line import Answers, Layout, layout_of
 from autoscaler.config.model import BrokerSettings
 from autoscaler.core.model import Order
 
@@ -32,7 +31,6 @@ ROUND, ROUNDS = ("active_queues",), 5
 """What workers are asked after an order, and how often at once: they mostly obey before the second time."""
 
 IDLE_SECONDS = 30.0
-SWEEP_SECONDS = 5.0
 FORGOTTEN_AFTER_SECONDS = 600.0
 
 
@@ -254,58 +252,3 @@ def _settle(questions: Iterable[_Question]) -> None:
         if question.node.ordered is question.order:
             question.node.ordered = None
         question.answered.set_result(None)
-
-
-class Desks:
-    """The desks of all brokers."""
-
-    def __init__(
-        self,
-        clock: Callable[[], float],
-        wall: Callable[[], float],
-        open_line: OpenLine | None,
-        executor: Executor,
-    ) -> None:
-        self._clock = clock
-        self._wall = wall
-        self._names = Names()
-        self._open = open_line or self._control
-        self._executor = executor
-        self._desks: dict[Address, Desk] = {}
-        self._lock = threading.Lock()
-        self._swept_at = clock()
-
-    def at(self, place: Address) -> Desk:
-        """Return a broker's desk."""
-        with self._lock:
-            desk = self._desks.get(place)
-            if desk is None:
-                desk = self._desks[place] = Desk(place, self._open, self._executor, self._clock)
-            return desk
-
-    def known(self, place: Address) -> Desk | None:
-        """Return a broker's desk, if it has been asked."""
-        return self._desks.get(place)
-
-    def sweep(self, now: float) -> None:
-        """Close connections that are idle, every few seconds."""
-        if now - self._swept_at < SWEEP_SECONDS:
-            return
-        with self._lock:
-            self._swept_at = now
-            desks = tuple(self._desks.items())
-        for place, desk in desks:
-            if desk.idle(now):
-                with self._lock:
-                    self._desks.pop(place, None)
-
-    def close(self) -> None:
-        """Drop the questions not asked yet, wait for those under way, and hang up."""
-        with self._lock:
-            desks = tuple(self._desks.values())
-        self._executor.shutdown(wait=True, cancel_futures=True)
-        for desk in desks:
-            desk.close()
-
-    def _control(self, place: Address, broker: BrokerSettings) -> Control:
-        return ControlLine(place, broker, self._names, clock=self._clock, wall=self._wall)

@@ -11,23 +11,14 @@ as the others cover all of it: so tasks pack onto low ordinals, and the top drai
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from autoscaler.core.account import WorkerAccount
-from autoscaler.core.evidence import missing_evidence
-from autoscaler.core.limits import NAMED, View
+from autoscaler.core.drain_plan import Plan, lowest, passable, plan_of
+from autoscaler.core.drain_reasons import reason
+from autoscaler.core.limits import View
 from autoscaler.core.model import Cordon, Order, Quality, Step
-from autoscaler.core.policy import AtDeadline
-from autoscaler.core.standing import Standing, Worker, crew_of, is_ripe, overdue, standing
-
-SPARE_WORKERS = 1
-"""Workers beyond the demand that placement leaves open, so that a task finds a free slot at once."""
-
-OBEYING_SECONDS = 10.0
-"""How long a patch waits for an idle worker to obey, so that one patch can do for several."""
-
-PROVEN = frozenset({Standing.EMPTY, Standing.IDLE})
+from autoscaler.core.standing import Worker, is_ripe
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,50 +37,36 @@ class Drain:
     ripe: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """What all stages of a drain look at.
-
-    Workers of places from `keep` up are to go, those from `open_below` up take no new tasks.
-    """
-
-    view: View
-    crew: tuple[Worker, ...]
-    keep: int
-    open_below: int
-
-
 def drain(wanted: int, view: View) -> Drain:
     """Return how to get from the present replicas to those wanted without ending a task."""
     snapshot, current = view.snapshot, view.current
     if snapshot.cordons is None:
-        why = f"which workers take no tasks because of us is not known: {snapshot.cordons_detail}"
-        return _held(wanted, view, "DrainMemoryUnknown", why)
+        return _held(wanted, view)
     if _waits_for_sight(wanted, view):
         return Drain(wanted, snapshot.cordons)
-    crew = crew_of(snapshot)
-    keep = _places_for(wanted, current, crew)
-    plan = _Plan(view, crew, keep, _open_below(keep, wanted, view, crew))
+    plan = plan_of(wanted, view)
     cordons, orders = _cordons(plan)
     if wanted >= current:
         return Drain(wanted, cordons, orders)
-    replicas = _lowest(plan, _passable)
-    reach = _lowest(plan, lambda worker, plan: _passable(worker, plan) or is_ripe(worker, view))
-    going = [worker for worker in crew if worker.stays]
+    replicas = lowest(plan, passable)
+    reach = lowest(plan, lambda worker, plan: passable(worker, plan) or is_ripe(worker, view))
+    going = [worker for worker in plan.crew if worker.stays]
     return Drain(
         replicas,
         cordons,
         orders,
-        _why(wanted, replicas, plan),
+        reason(wanted, replicas, plan),
         departing=tuple(worker.pod.name for worker in going if worker.place >= replicas),
         ripe=tuple(worker.pod.name for worker in going if reach <= worker.place < replicas),
     )
 
 
-def _held(wanted: int, view: View, reason: str, why: str) -> Drain:
+def _held(wanted: int, view: View) -> Drain:
+    """Return what there is to do without the memory of cordons: to grow, and nothing else."""
     kept = max(wanted, view.current)
-    step = Step("drain", kept, reason, why) if kept > wanted else None
-    return Drain(kept, view.snapshot.cordons or (), step=step)
+    message = f"which workers take no tasks because of us is not known: {view.snapshot.cordons_detail}"
+    step = Step("drain", kept, "DrainMemoryUnknown", message) if kept > wanted else None
+    return Drain(kept, (), step=step)
 
 
 def _waits_for_sight(wanted: int, view: View) -> bool:
@@ -99,45 +76,7 @@ def _waits_for_sight(wanted: int, view: View) -> bool:
     return old and wanted == view.current and not snapshot.closing
 
 
-def _places_for(wanted: int, current: int, crew: tuple[Worker, ...]) -> int:
-    """Return the replicas, no more than there are, that keep so many workers.
-
-    A quota leaves gaps among the ordinals of a parallel set, which are no workers. Beyond the last pod
-    there are no gaps: those are still to come.
-    """
-    taken = {worker.place for worker in crew}
-    end = max(taken, default=-1) + 1
-    kept = wanted
-    while kept < current and sum(place < kept for place in taken) + max(0, kept - end) < wanted:
-        kept += 1
-    return min(kept, current)
-
-
-def _open_below(keep: int, wanted: int, view: View, crew: tuple[Worker, ...]) -> int:
-    """Return the place from which workers take no new tasks.
-
-    That is where the surplus begins; with placement where nothing was needed for a while, less a spare
-    worker. The workers below cover the whole demand, unless a limit forces fewer upon us.
-    """
-    snapshot, demand, current = view.snapshot, view.demand, view.current
-    if demand is None:
-        return keep
-    rules, open_below = view.policy.drain, keep
-    if rules.placement and not snapshot.workers.updating and not snapshot.closing:
-        recent = view.history.highest(snapshot.at - rules.placement_after_seconds)
-        needed = max(demand.replicas, current if recent is None else recent) + len(snapshot.withheld)
-        spared = max(needed + SPARE_WORKERS, view.policy.min_replicas)
-        open_below = min(keep, _places_for(min(spared, current), current, crew))
-    if wanted < min(current, demand.replicas):
-        return open_below
-    withheld = frozenset(snapshot.withheld)
-    able = [w.place for w in crew if w.stays and w.pod.ready and w.pod.name not in withheld]
-    while open_below < current and demand.slots_per_worker * sum(p < open_below for p in able) < demand.slots:
-        open_below += 1
-    return open_below
-
-
-def _cordons(plan: _Plan) -> tuple[tuple[Cordon, ...], tuple[Order, ...]]:
+def _cordons(plan: Plan) -> tuple[tuple[Cordon, ...], tuple[Order, ...]]:
     """Return the cordons to remember, and what to tell workers so that they come true."""
     cordons: list[Cordon] = []
     orders: list[Order] = []
@@ -148,7 +87,7 @@ def _cordons(plan: _Plan) -> tuple[tuple[Cordon, ...], tuple[Order, ...]]:
     return tuple(cordons), tuple(orders)
 
 
-def _seen_to(worker: Worker, plan: _Plan) -> tuple[Cordon | None, Order | None]:
+def _seen_to(worker: Worker, plan: Plan) -> tuple[Cordon | None, Order | None]:
     """Return the cordon of a worker, if it has one or is to have one, and what to tell it."""
     from_place = plan.open_below if plan.view.policy.remote_control else plan.keep
     if not worker.stays:
@@ -158,7 +97,7 @@ def _seen_to(worker: Worker, plan: _Plan) -> tuple[Cordon | None, Order | None]:
     return (None, None) if worker.cordon is None else _given_back(worker.cordon, worker.account)
 
 
-def _taken(worker: Worker, plan: _Plan) -> tuple[Cordon, Order | None]:
+def _taken(worker: Worker, plan: Plan) -> tuple[Cordon, Order | None]:
     """Return the cordon of a worker that is to take no new tasks."""
     known = worker.cordon or Cordon(worker.pod.name)
     consumed = None if worker.account is None else worker.account.queues
@@ -184,101 +123,3 @@ def _given_back(cordon: Cordon, account: WorkerAccount | None) -> tuple[Cordon |
     if not missing:
         return None, None
     return replace(cordon, since=None, giving_back=True), Order(cordon.pod, missing, consume=True)
-
-
-def _lowest(plan: _Plan, passable: Callable[[Worker, _Plan], bool]) -> int:
-    """Return the lowest replicas that end only workers which may be passed.
-
-    Where the next one is idle and only has to be made sure of, nothing is lowered before.
-    """
-    workers = {worker.place: worker for worker in plan.crew}
-    lowest = plan.view.current
-    if _chooses_others(plan):
-        return lowest
-    for place in range(plan.view.current - 1, plan.keep - 1, -1):
-        worker = workers.get(place)
-        if worker is not None and not passable(worker, plan):
-            return plan.view.current if _soon(worker, plan) else lowest
-        lowest = place
-    return lowest
-
-
-def _chooses_others(plan: _Plan) -> bool:
-    """Return whether other pods might go than those that were chosen.
-
-    A Deployment removes pods that are not Ready before any other, whatever was said of them.
-    """
-    if plan.view.snapshot.target.kind == "StatefulSet":
-        return False
-    return not all(worker.pod.ready for worker in plan.crew if worker.place < plan.keep)
-
-
-def _passable(worker: Worker, plan: _Plan) -> bool:
-    lower = plan.view.policy.drain.at_deadline is AtDeadline.LOWER
-    return standing(worker, plan.view) in PROVEN or (lower and overdue(worker, plan.view))
-
-
-def _soon(worker: Worker, plan: _Plan) -> bool:
-    """Return whether a worker will be proven idle within seconds, unless it takes another task."""
-    stage = standing(worker, plan.view)
-    since = None if worker.cordon is None else worker.cordon.since
-    new = since is None or plan.view.snapshot.now - since <= OBEYING_SECONDS
-    cordoned = worker.place >= plan.open_below
-    return stage is Standing.SETTLING or (stage is Standing.OPEN and cordoned and new)
-
-
-def _why(wanted: int, replicas: int, plan: _Plan) -> Step | None:
-    """Return the step that tells who is waited for, or who goes without proof; None when neither."""
-    if replicas <= wanted:
-        return _unproven(replicas, plan)
-    waited_for = [
-        worker
-        for worker in reversed(plan.crew)
-        if plan.keep <= worker.place < replicas and not _passable(worker, plan)
-    ]
-    if not waited_for:
-        why = f"some ordinals have no pod: fewer than {replicas} replicas would keep fewer workers"
-        return Step("drain", replicas, "OrdinalsMissing", why)
-    late = any(overdue(worker, plan.view) for worker in waited_for)
-    clauses = [f"{worker.pod.name} {_told(worker, plan)}" for worker in waited_for[:NAMED]]
-    if len(waited_for) > NAMED:
-        clauses.append(f"{len(waited_for) - NAMED} more are waited for")
-    if not plan.view.policy.remote_control:
-        clauses.append(_lacking(plan.view))
-    if late:
-        seconds = plan.view.policy.drain.deadline_seconds
-        clauses.append(f"the deadline of {seconds:g} s has passed, and drain.at_deadline is to wait")
-    message = f"draining to {wanted}: {', '.join(clauses)}"
-    return Step("drain", replicas, "DrainDeadlinePassed" if late else "Draining", message)
-
-
-def _told(worker: Worker, plan: _Plan) -> str:
-    """Return what is known of a worker that is waited for."""
-    stage, account = standing(worker, plan.view), worker.account
-    if stage is Standing.BUSY and account is not None:
-        return f"has {account.active} running and {account.reserved} reserved"
-    if stage is Standing.OPEN and worker.place < plan.open_below:
-        return "still takes tasks, as the workers below it do not cover the demand"
-    return stage.value
-
-
-def _lacking(view: View) -> str:
-    """Return what the broker's word lacks, where it has to do."""
-    missing = missing_evidence(view.snapshot, view.policy)
-    window = view.policy.scale_down.stabilization_window_seconds
-    needs = "; ".join(missing) if missing else f"{window:g} s without any task at the broker would show it"
-    return f"workers are not asked (remote_control is off): {needs}"
-
-
-def _unproven(replicas: int, plan: _Plan) -> Step | None:
-    """Return the step that states the risk of lowering past workers that are not proven idle."""
-    going = [worker for worker in plan.crew if worker.stays and worker.place >= replicas]
-    names = [worker.pod.name for worker in going if standing(worker, plan.view) not in PROVEN]
-    if names:
-        seconds = plan.view.policy.drain.deadline_seconds
-        why = f"{', '.join(names[:NAMED])} not idle after {seconds:g} s: left to the grace period"
-        return Step("drain", replicas, "DrainDeadlineForced", why)
-    if going and not plan.view.policy.remote_control:
-        why = "workers are not asked (remote_control is off): what they acknowledged early relies on the "
-        return Step("drain", replicas, "BrokersWordAlone", f"{why}grace period")
-    return None

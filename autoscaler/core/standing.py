@@ -22,6 +22,8 @@ from autoscaler.core.model import Cordon, WorkerPod
 from autoscaler.core.snapshot import Snapshot
 
 ANSWERS_IN_A_ROW = 2
+ABOUT_DUE_SECONDS = 5.0
+"""A task that a worker keeps until its time, and that is due so soon, might begin before the worker ends."""
 
 
 class Standing(Enum):
@@ -32,6 +34,7 @@ class Standing(Enum):
     SETTLING = "is idle, which is being made sure of"
     OPEN = "still takes tasks"
     BUSY = "is busy"
+    ABOUT_DUE = "keeps a task that is about to be due"
     SILENT = "does not answer, which counts as busy"
     UNHEARD = "has not answered yet, which counts as busy"
     UNASKED = "is not asked, and no quiet time has shown it idle"
@@ -101,6 +104,8 @@ def standing(worker: Worker, view: View) -> Standing:
         return Standing.UNHEARD
     if account.active or (account.reserved and not view.policy.drain.return_reserved):
         return Standing.BUSY
+    if any(due <= view.snapshot.now + ABOUT_DUE_SECONDS for due in account.eta or ()):
+        return Standing.ABOUT_DUE
     return _made_sure(account, view)
 
 

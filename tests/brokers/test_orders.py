@@ -157,6 +157,13 @@ def test_a_restart_of_the_process_forgets_its_cordon(office: Office) -> None:
     assert office.accounts(crew("w-0")) == ()
 
 
+def test_what_another_process_of_the_name_said_does_not_count(office: Office) -> None:
+    """The pod was made anew between two looks."""
+    give(office, stop("w-0"))
+    assert len(office.accounts(crew("w-0"))) == 1
+    assert office.accounts(crew("w-0", started_at=9.0)) == ()
+
+
 def test_the_last_question_waits_for_its_answer(office: Office) -> None:
     """It ends when the workers have been asked, which a thread of the desk does."""
     asking = threading.Thread(target=office.force.make_sure, args=(TARGET, URL, ["w-0", "w-1"]))
