@@ -197,7 +197,7 @@ class Service:
         while not stop.is_set() and self._clock() < deadline:
             if self._view.wait_settled(SHORT_WAIT_SECONDS, self._clock):
                 break
-        self._sweep(max(0.0, deadline - self._clock()))
+        self._look_for_strays(max(0.0, deadline - self._clock()))
         self._daemon.run(stop, self._metrics.ticked)
         log.info("stopped")
 
@@ -206,16 +206,14 @@ class Service:
         self._announce()
         patience = self._settings.controller.api_timeout_seconds
         self._view.wait_settled(patience, self._clock)
-        self._sweep(patience)
+        self._look_for_strays(patience)
         return self._daemon.look_once(patience)
 
-    def _sweep(self, seconds: float) -> None:
-        """Forget the cordons of objects that are gone, and tell of those that nobody sees to."""
+    def _look_for_strays(self, seconds: float) -> None:
+        """Tell of workers that take no tasks because of us, and that nobody sees to."""
         if self._cordons is None or not self._cordons.wait_settled(seconds):
             return
-        seen = {ref: self._view.worker_set(ref).value for ref in self._targets}
-        uids = {ref: None if workers is None else workers.uid for ref, workers in seen.items()}
-        for target in self._cordons.forget_others(uids):
+        for target in self._cordons.strays(self._targets):
             log.warning(
                 f"{target}: workers were told to take no tasks and are not given their queues back, since it "
                 "is not among the targets",

@@ -147,10 +147,14 @@ class Daemon:
             reconciler.closing = True
         deadline = self._clock() + seconds
         pause = threading.Event()
-        while (left := sum(member.cordons for member in self._reconcilers)) and self._clock() < deadline:
+        while self._clock() < deadline:
+            under_way = any(member.busy for member in self._reconcilers)
+            left = sum(member.cordons for member in self._reconcilers)
+            if not left and not under_way:
+                return 0
             self.tick()
             pause.wait(GIVING_BACK_SECONDS)
-        return left
+        return sum(member.cordons for member in self._reconcilers)
 
     def close(self) -> None:
         """End the threads, once what they are doing is done."""

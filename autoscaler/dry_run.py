@@ -83,9 +83,9 @@ class ImaginedCordons:
         """See `Workforce`."""
         self._workforce.attend(target, url, workers, urgent=urgent, leaving=leaving)
 
-    def make_sure(self, target: TargetSettings, url: str, pods: Sequence[str]) -> None:
+    def make_sure(self, target: TargetSettings, url: str, pods: Sequence[str]) -> frozenset[str]:
         """See `Workforce`."""
-        self._workforce.make_sure(target, url, pods)
+        return self._workforce.make_sure(target, url, pods)
 
     def leave(self, target: TargetSettings, url: str) -> None:
         """See `Workforce`."""

@@ -156,8 +156,8 @@ class Workforce(Protocol):
         """
         ...
 
-    def make_sure(self, target: TargetSettings, url: str, pods: Sequence[str]) -> None:
-        """Ask the workers in these pods now and wait for their answers, no longer than a few timeouts."""
+    def make_sure(self, target: TargetSettings, url: str, pods: Sequence[str]) -> frozenset[str]:
+        """Ask the workers in these pods now and return who has answered, within a few timeouts."""
         ...
 
     def leave(self, target: TargetSettings, url: str) -> None:

@@ -10,8 +10,19 @@ from autoscaler.config.model import TargetSettings
 from autoscaler.core.account import BrokerAccount
 from autoscaler.core.decide import decide
 from autoscaler.core.history import History
-from autoscaler.core.model import Cordon, Decision, Outcome, OutcomeKind, Reading, WorkerSet, stale, unknown
-from autoscaler.core.policy import Policy
+from autoscaler.core.limits import NAMED
+from autoscaler.core.model import (
+    Cordon,
+    Decision,
+    Outcome,
+    OutcomeKind,
+    Reading,
+    Step,
+    WorkerSet,
+    stale,
+    unknown,
+)
+from autoscaler.core.policy import AtDeadline, Policy
 from autoscaler.core.queues import is_glob
 from autoscaler.core.snapshot import Snapshot
 from autoscaler.core.standing import ANSWERS_IN_A_ROW
@@ -35,6 +46,9 @@ SETTLING_SECONDS = 10.0
 STILL_FRESH_SECONDS = 1.0
 """How long after it a reading still counts as made now."""
 
+LAST_QUESTION_SECONDS = 10.0
+"""How long the last question to workers that go may take; those who go have taken no tasks meanwhile."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -53,12 +67,31 @@ class Plan:
     @property
     def changes_cordons(self) -> bool:
         """Whether other cordons are to be remembered than those that are."""
-        return self.decision.cordons != (self.snapshot.cordons or ())
+        return set(self.decision.cordons) != set(self.snapshot.cordons or ())
 
     @property
     def going(self) -> tuple[str, ...]:
         """The pods with a worker that it takes away, or would if that said now that it is idle."""
         return (*self.decision.departing, *self.decision.ripe)
+
+    def without(self, answered: frozenset[str], policy: Policy) -> Plan:
+        """Return the plan, which removes nobody if one who would go has not answered the last question."""
+        silent = [pod for pod in self.decision.departing if pod not in answered | self._forced(policy)]
+        if not silent:
+            return self
+        message = f"no answer to the last question from {', '.join(silent[:NAMED])}"
+        step = Step("drain", self.decision.current, "LastQuestionUnanswered", message)
+        return replace(
+            self, decision=replace(self.decision, steps=(*self.decision.steps, step), departing=(), ripe=())
+        )
+
+    def _forced(self, policy: Policy) -> frozenset[str]:
+        """Return the pods that may go without an answer, their deadline having passed."""
+        if policy.drain.at_deadline is not AtDeadline.LOWER:
+            return frozenset()
+        latest = self.snapshot.now - policy.drain.deadline_seconds
+        cordons = self.decision.cordons
+        return frozenset(c.pod for c in cordons if c.since is not None and c.since < latest)
 
 
 class Reconciler:
@@ -174,7 +207,12 @@ class Reconciler:
     def cordons(self) -> int:
         """How many workers take no tasks because of us, as far as is known."""
         recalled = self._recalled(self._cluster.worker_set(self.target.ref)).value
-        return len(recalled or ())
+        return sum(not cordon.returned for cordon in recalled or ())
+
+    @property
+    def busy(self) -> bool:
+        """Whether a plan is being carried out."""
+        return self._claim.locked()
 
     def attend(self, url: str, plan: Plan) -> None:
         """Have the workers listened to and asked, as far as a plan calls for it; takes no time.
@@ -224,23 +262,23 @@ class Reconciler:
             if not plan.going or not self.target.remote_control:
                 break
             ripe = plan.decision.ripe
-            self._workforce.make_sure(self.target, url, plan.going)
-            again = self._again(plan)
+            answered = self._workforce.make_sure(self.target, url, plan.going)
+            again = self._again(plan, LAST_QUESTION_SECONDS)
             if again is None:
                 return Outcome(OutcomeKind.UNCHANGED, plan.decision.current, "it is not seen any more")
-            plan = again
+            plan = again.without(answered, self._policy)
             if not ripe:
                 break
         return self._act(plan, url)
 
-    def _again(self, plan: Plan) -> Plan | None:
+    def _again(self, plan: Plan, allowance_seconds: float = STILL_FRESH_SECONDS) -> Plan | None:
         """Decide once more on the same reading of the broker, which has aged."""
-        return self.plan(older(plan.broker, self._clock() - plan.snapshot.at))
+        return self.plan(older(plan.broker, self._clock() - plan.snapshot.at, allowance_seconds))
 
     def _act(self, plan: Plan, url: str) -> Outcome:
         decision = plan.decision
         failure = self._remember_cordons(plan)
-        orders = [order for order in decision.orders if order.consume or not failure]
+        orders = [order for order in decision.orders if order.consume or not (failure or self.closing)]
         if orders:
             self._orders.give(self.target, url, orders)
         if failure and decision.replicas <= decision.current:
@@ -269,9 +307,11 @@ class Reconciler:
         return self._history
 
 
-def older(reading: Reading[BrokerAccount], seconds: float) -> Reading[BrokerAccount]:
+def older(
+    reading: Reading[BrokerAccount], seconds: float, allowance_seconds: float = STILL_FRESH_SECONDS
+) -> Reading[BrokerAccount]:
     """Return a reading as it is after a while: one that was fresh may still call up, but not send home."""
-    if reading.value is None or seconds < STILL_FRESH_SECONDS:
+    if reading.value is None or seconds < allowance_seconds:
         return reading
     return stale(
         reading.value, reading.source, reading.age_seconds + seconds, "read before a write that took long"

@@ -95,6 +95,8 @@ class FakeWorkforce:
         self.orders: list[Order] = []
         self.made_sure: list[tuple[str, ...]] = []
         self.surely: dict[str, WorkerAccount] = {}
+        self.mute: frozenset[str] = frozenset()
+        self.takes_a_while: Callable[[], None] = lambda: None
         self.left: list[str] = []
         self.trouble = ""
 
@@ -127,10 +129,12 @@ class FakeWorkforce:
         self.attended.append((target.name, url, urgent))
         self.leaving = leaving
 
-    def make_sure(self, target: TargetSettings, url: str, pods: Sequence[str]) -> None:
-        """Note it, and have workers say what they were put here to say then."""
+    def make_sure(self, target: TargetSettings, url: str, pods: Sequence[str]) -> frozenset[str]:
+        """Note it, and have workers say what they were put here to say then, but for the mute ones."""
         self.made_sure.append(tuple(pods))
+        self.takes_a_while()
         self.accounts |= self.surely
+        return frozenset(pods) - self.mute
 
     def give(self, target: TargetSettings, url: str, orders: Sequence[Order]) -> None:
         """Note them."""

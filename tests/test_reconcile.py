@@ -1,11 +1,12 @@
 """One target, tick by tick."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from autoscaler.cluster.scale import DryRunScaler
-from autoscaler.config.model import ScaleDownSettings, TargetSettings
+from autoscaler.config.model import DrainSettings, ScaleDownSettings, TargetSettings
 from autoscaler.core.account import BrokerAccount, Delivered, Hint, QueueMessages, WorkerAccount
 from autoscaler.core.model import Outcome, OutcomeKind, WorkerPod, WorkerSet, fresh, stale, unknown
 from autoscaler.observe import aged, dated, slots_per_worker
@@ -24,6 +25,7 @@ class Bench:
         self.cordons = FakeCordons()
         self.reporter = FakeReporter()
         self.clock = Clock()
+        self.now = NOW
         target = TargetSettings(namespace="data", name="w", queues=("default",), **keys)
         self.reconciler = Reconciler(
             target,
@@ -36,7 +38,7 @@ class Bench:
             cordons=self.cordons,
             reporter=self.reporter,
             clock=self.clock,
-            wall=lambda: NOW,
+            wall=lambda: self.now,
         )
 
     def tick(self, reading=None, seconds: float = 1.0):
@@ -61,9 +63,9 @@ def crew(*names: str, active: int = 0, cordoned: bool = False) -> dict[str, Work
     return dict(worker(name, active, cordoned=cordoned) for name in names)
 
 
-def drained(replicas: int = 2) -> Bench:
+def drained(replicas: int = 2, **keys) -> Bench:
     """Return a bench on which workers were told to go, obeyed, and are proven idle."""
-    bench = Bench(replicas, scale_down=ScaleDownSettings(stabilization_window_seconds=0.0))
+    bench = Bench(replicas, scale_down=ScaleDownSettings(stabilization_window_seconds=0.0), **keys)
     names = [f"w-{n}" for n in range(replicas)]
     pods = [
         WorkerPod(name, ready=True, terminating=False, started_at=NOW - 500.0, place=n)
@@ -131,6 +133,46 @@ def test_who_lacks_nothing_but_answers_is_asked_twice_at_once():
     assert bench.tick().kind is OutcomeKind.APPLIED
     assert bench.workforce.made_sure == [("w-0", "w-1")] * 2
     assert bench.cluster.asked == [("w", 2, 0)]
+
+
+def test_whoever_does_not_answer_the_last_question_keeps_its_pod():
+    """It was proven idle a moment ago, and is silent now: nothing goes, unless its deadline has passed."""
+    bench = drained()
+    bench.workforce.mute = frozenset({"w-0"})
+    assert bench.tick().kind is OutcomeKind.UNCHANGED
+    assert bench.cluster.asked == []
+    steps = bench.reporter.reports[-1][1].steps
+    assert (steps[-1].reason, steps[-1].message) == (
+        "LastQuestionUnanswered",
+        "no answer to the last question from w-0",
+    )
+    forced = drained(drain=DrainSettings(deadline_seconds=0.0, at_deadline="lower"))
+    forced.now += 1.0
+    forced.workforce.mute = frozenset({"w-0"})
+    assert forced.tick().kind is OutcomeKind.APPLIED
+
+
+def test_the_last_question_may_take_a_while():
+    """Those who go have taken no tasks meanwhile, so that the reading still counts; not for ever."""
+    for seconds, kind in ((3.0, OutcomeKind.APPLIED), (11.0, OutcomeKind.UNCHANGED)):
+        bench = drained()
+        bench.workforce.takes_a_while = partial(bench.clock.advance, seconds)
+        assert bench.tick().kind is kind
+
+
+def test_a_daemon_that_is_about_to_end_takes_nothing_any_more():
+    """A plan that was made before may still be carried out."""
+    bench = Bench(2, scale_down=ScaleDownSettings(stabilization_window_seconds=0.0))
+    bench.cluster.sets = drained().cluster.sets
+    bench.workforce.accounts = crew("w-0", "w-1")
+    plan = bench.reconciler.plan(depth())
+    assert plan is not None
+    assert not bench.reconciler.busy
+    assert bench.reconciler.claim()
+    assert bench.reconciler.busy
+    bench.reconciler.closing = True
+    bench.reconciler.carry_out(plan, "url")
+    assert bench.workforce.orders == []
 
 
 def test_only_those_who_go_are_asked_before_the_patch():

@@ -47,6 +47,7 @@ class Event(msgspec.Struct, frozen=True):
     active: int | None = None
     processed: int | None = None
     freq: float | None = None
+    sw_ver: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class Heard:
 
     `active` tasks ran at `active_at`. `turned_at` is when it last said that it begins or ends to
     consume, of which `offline` tells the latter, or when it was heard again after it had been missed.
+    `version` is that of its Celery, as far as it has said.
     """
 
     at: float
@@ -63,6 +65,7 @@ class Heard:
     active_at: float = 0.0
     turned_at: float | None = None
     offline: bool = False
+    version: str = ""
 
     def lasts(self, now: float) -> bool:
         """Return whether the worker would be missed by now if it had fallen silent."""
@@ -71,7 +74,8 @@ class Heard:
     def after(self, event: Event, at: float) -> Heard:
         """Return what is known after one more event."""
         missed = not self.lasts(at)
-        heard = replace(self, at=at, turned_at=at if missed else self.turned_at)
+        version = event.sw_ver or self.version
+        heard = replace(self, at=at, version=version, turned_at=at if missed else self.turned_at)
         if event.freq is not None:
             interval = min(max(event.freq, USUAL_SECONDS), LONGEST_SECONDS)
             heard = replace(heard, interval_seconds=interval)

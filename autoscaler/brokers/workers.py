@@ -148,15 +148,17 @@ class Workforce:
             if node.takes(order, now):
                 desk.put(node, target.broker, facts=True, order=order)
 
-    def make_sure(self, target: TargetSettings, url: str, pods: Sequence[str]) -> None:
+    def make_sure(self, target: TargetSettings, url: str, pods: Sequence[str]) -> frozenset[str]:
         """Ask workers now, and wait for what they answer. See the port."""
-        place = self._target(target.ref).find(target, url)
+        began, place = self._clock(), self._target(target.ref).find(target, url)
         if place is None:
-            return
+            return frozenset()
         desk = self._desks.at(place)
         directory = desk.directory(target.broker)
-        asked = [desk.put(directory.node(_named(target, pod)), target.broker, facts=True) for pod in pods]
+        nodes = {pod: directory.node(_named(target, pod)) for pod in pods}
+        asked = [desk.put(node, target.broker, facts=True) for node in nodes.values()]
         wait(asked, timeout=SURE_TIMEOUTS * target.broker.answer_timeout_seconds)
+        return frozenset(pod for pod, node in nodes.items() if node.has_answered(began))
 
     def workers(self, target: TargetRef, pods: Sequence[WorkerPod]) -> tuple[tuple[str, WorkerAccount], ...]:
         """Return what is known of the workers in these pods, by pod; of some there may be nothing."""

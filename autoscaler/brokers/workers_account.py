@@ -91,6 +91,10 @@ class Node:
         """Return whether to ask for what seldom changes, too."""
         return self.facts is None or now - self.facts_at >= FACTS_SECONDS or turned(heard, self.facts_at)
 
+    def has_answered(self, since: float) -> bool:
+        """Return whether it has answered a question that was sent since a time."""
+        return self.said is not None and self.said.at >= since
+
     def takes(self, order: Order, now: float) -> bool:
         """Return whether an order may be sent now: whoever is silent finds all of them when it goes on."""
         if self.ordered == order:
@@ -152,17 +156,23 @@ class Node:
             reserved=reserved,
             eta=held.eta,
             slots=facts.slots if facts else None,
-            queues=facts.queues if facts and self.facts_at >= self.ordered_at else None,
+            queues=facts.queues if facts and self._is_settled else None,
             age_seconds=age,
             quality=Quality.FRESH if good else Quality.STALE,
             source=source,
             cordoned_seconds=self._cordoned_seconds(now, heard),
             answers=self._unbroken(now, heard),
+            forgetful=is_forgetful("" if heard is None else heard.version),
         )
+
+    @property
+    def _is_settled(self) -> bool:
+        """Whether it has said what it consumes since it was told so, and is not about to be told again."""
+        return self.ordered is None and self.facts_at >= self.ordered_at
 
     def _cordoned_seconds(self, now: float, heard: Heard | None) -> float | None:
         """Return for how long it has consumed nothing; not known once it has begun or ended since."""
-        if self.cordoned_at is None or turned(heard, self.facts_at):
+        if self.cordoned_at is None or not self._is_settled or turned(heard, self.facts_at):
             return None
         return now - self.cordoned_at
 
@@ -214,3 +224,13 @@ class Node:
 def turned(heard: Heard | None, since: float) -> bool:
     """Return whether a worker has begun or ended to consume, or come back, since a time."""
     return heard is not None and heard.turned_at is not None and heard.turned_at >= since
+
+
+def is_forgetful(version: str) -> bool:
+    """Return whether a Celery of this version loses a queue that it was given back when it reconnects.
+
+    Before 5.7 `add_consumer` of a queue that the worker knows does not select it again
+    (https://github.com/celery/celery/issues/7733).
+    """
+    numbers = [int(part) for part in version.split(".")[:2] if part.isdecimal()]
+    return numbers < [5, 7]

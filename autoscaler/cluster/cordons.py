@@ -8,7 +8,7 @@ written is in the copy before anything depends on it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from http import HTTPStatus
 
 import msgspec
@@ -37,7 +37,7 @@ class ConfigMapCordons:
         self._api = api
         self._namespace = namespace
         self._path = f"/api/v1/namespaces/{namespace}/configmaps"
-        self._mirror: Mirror[ConfigMap] = Mirror(clock)
+        self._mirror: Mirror[ConfigMap] = Mirror(clock, group_by=_address)
         self._watcher = Watcher(
             api, self._path, ConfigMap, self._mirror, label_selector=SELECTOR, clock=clock
         )
@@ -56,18 +56,23 @@ class ConfigMapCordons:
         return self._mirror.wait_settled(seconds)
 
     def recall(self, target: TargetRef, uid: str) -> Reading[tuple[Cordon, ...]]:
-        """Return the cordons of a target. See `Cordons`."""
-        del target  # one that was made anew has another uid, and none of these
+        """Return the cordons of a target. See `Cordons`.
+
+        An object that was deleted without its pods, and made anew, has them under its former uid.
+        """
         if not self._mirror.synced:
             where = f"ConfigMaps of {self._namespace}"
             return unknown(where, f"{where}: {self._mirror.trouble}")
-        found = self._mirror.get(self._namespace, f"{PREFIX}{uid}")
+        found = self._mirror.get(self._namespace, f"{PREFIX}{uid}") or self._former(target)
         if found is None:
             return fresh((), "ConfigMap")
         known = self._decoded.get(uid)
         if known is None or known[0] is not found:
             known = self._decoded[uid] = found, _read(found)
         return known[1]
+
+    def _former(self, target: TargetRef) -> ConfigMap | None:
+        return next(iter(self._mirror.group(_key(target))), None)
 
     def record(self, target: TargetRef, uid: str, cordons: Sequence[Cordon]) -> str:
         """Write them, or delete the ConfigMap where there are none. See `Cordons`."""
@@ -88,28 +93,22 @@ class ConfigMapCordons:
                 self._mirror.learn(
                     self._api.merge_patch(f"{self._path}/{name}", patch, FIELD_MANAGER, ConfigMap)
                 )
+            for other in self._mirror.group(_key(target)):
+                if other.metadata.name != name:
+                    self._delete(other.metadata.name, other)
         except ApiError as error:
             if error.status == HTTPStatus.NOT_FOUND and known is not None:
                 self._mirror.remove(known)
             return f"ConfigMap {self._namespace}/{name}: {error.message}"
         return ""
 
-    def forget_others(self, present: Mapping[TargetRef, str | None]) -> tuple[str, ...]:
-        """Delete what is remembered of objects that these targets had before, which are gone.
+    def strays(self, targets: Collection[TargetRef]) -> tuple[str, ...]:
+        """Return the other targets of which cordons are remembered, as kind, namespace and name.
 
-        `present` are the targets with their uids, None for one that is not seen. Returns the names of
-        other targets of which cordons are remembered: nobody gives those workers their queues back.
+        Nobody gives those workers their queues back.
         """
-        strays = []
-        uids = {str(target): uid for target, uid in present.items()}
-        for found in self._mirror.items():
-            target, uid = (found.data or {}).get("target", ""), found.metadata.name.removeprefix(PREFIX)
-            if target not in uids:
-                strays.append(target)
-            elif uids[target] not in {None, uid}:
-                namespace, _, name = target.partition("/")
-                self.record(TargetRef(namespace, name), uid, ())
-        return tuple(sorted(strays))
+        ours = {_key(target) for target in targets}
+        return tuple(sorted({_address(found) for found in self._mirror.items()} - ours))
 
     def _delete(self, name: str, known: ConfigMap | None) -> None:
         if known is None:
@@ -121,6 +120,15 @@ class ConfigMapCordons:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
         self._mirror.remove(known)
+
+
+def _key(target: TargetRef) -> str:
+    return f"{target.kind} {target}"
+
+
+def _address(found: ConfigMap) -> str:
+    data = found.data or {}
+    return f"{data.get('kind', '')} {data.get('target', '')}"
 
 
 def _read(found: ConfigMap) -> Reading[tuple[Cordon, ...]]:

@@ -7,6 +7,8 @@ the replicas out at zero, so from zero the test is for an empty spec.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -27,14 +29,17 @@ REFUSALS = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.
 class ApiScaler:
     """Implements `Scaler` by a JSON patch of `/scale`."""
 
-    def __init__(self, api: Api, view: ClusterView) -> None:
+    def __init__(self, api: Api, view: ClusterView, wall: Callable[[], float] = time.time) -> None:
         self._api = api
         self._view = view
+        self._wall = wall
 
     def scale(self, decision: Decision) -> Outcome:
         """Ask for the decision's replicas. See `Scaler`."""
         if decision.target.kind == "Deployment" and decision.departing:
-            trouble = mark(self._api, decision.target.namespace, decision.departing, FIELD_MANAGER)
+            trouble = mark(
+                self._api, decision.target.namespace, decision.departing, FIELD_MANAGER, self._wall()
+            )
             if trouble:
                 return Outcome(OutcomeKind.FAILED, decision.current, trouble)
         try:

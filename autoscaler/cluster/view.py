@@ -68,7 +68,7 @@ class ClusterView:
         self._containers = containers
         self._sights: dict[str, Sight] = {}
         self._watchers: list[AnyWatcher] = []
-        self._declared: dict[TargetRef, tuple[PodTemplate, tuple[int | None, str]]] = {}
+        self._declared: dict[TargetRef, tuple[PodTemplate, tuple[tuple[int | None, str], str | None]]] = {}
         for namespace in [EVERYWHERE] if namespaces is None else sorted(set(namespaces)):
             sets, pods = Mirror[StatefulSet](clock), Mirror[Pod](clock, group_by=lambda pod: pod.owner)
             within = f"/namespaces/{namespace}" if namespace else ""
@@ -129,7 +129,8 @@ class ClusterView:
         if found is None or missing:
             trouble = missing[0].trouble if missing else f"there is no {target.kind} {target}"
             return unknown("cluster", trouble)
-        declared = self._declaration(target, found)
+        declared, container = self._declaration(target, found)
+        pods = sight.pods_of(found)
         workers = WorkerSet(
             uid=found.metadata.uid,
             replicas=found.spec.replicas,
@@ -138,20 +139,24 @@ class ClusterView:
                     name=pod.metadata.name,
                     ready=pod.ready,
                     terminating=pod.metadata.deletion_timestamp is not None,
-                    started_at=pod.started_at(self._containers(target)),
-                    occupied=pod.occupied(self._containers(target)),
+                    started_at=pod.started_at(container),
+                    occupied=pod.occupied(container),
                     place=found.place(pod.metadata.name),
                 )
-                for pod in sight.pods_of(found)
+                for pod in pods
                 if pod.status.phase not in {"Succeeded", "Failed"}
             ),
             declared_slots=declared[0],
             declared_by=declared[1],
             updating=found.updating,
+            parallel=found.parallel,
         )
         blind, trouble = max((mirror.blind_seconds, mirror.trouble) for mirror in sight.mirrors)
         if blind > BLINK_SECONDS:
             return stale(workers, "cluster", blind, trouble)
+        if found.status.replicas > len(pods):
+            unseen = f"{len(pods)} pods are seen of the {found.status.replicas} that its controller has made"
+            return stale(workers, "cluster", blind, unseen)
         return fresh(workers, "cluster", blind)
 
     def workload(self, target: TargetRef) -> Workload | None:
@@ -170,16 +175,21 @@ class ClusterView:
     def _sight(self, namespace: str) -> Sight:
         return self._sights[namespace if namespace in self._sights else EVERYWHERE]
 
-    def _declaration(self, target: TargetRef, found: Workload) -> tuple[int | None, str]:
-        """Return the slots that the pod template declares, worked out once for each template."""
+    def _declaration(self, target: TargetRef, found: Workload) -> tuple[tuple[int | None, str], str | None]:
+        """Return the slots that the pod template declares, and the container that runs the worker.
+
+        They are worked out once for each template.
+        """
         template = found.spec.template
         known = self._declared.get(target)
         if known is not None and known[0] is template:
             return known[1]
+        slots: tuple[int | None, str] = (None, "")
+        name = self._containers(target)
         try:
-            container = worker_container(template, self._containers(target))
-            declared = declared_slots(container) or (None, "")
+            container = worker_container(template, name)
+            slots, name = declared_slots(container) or slots, container.name
         except NotInTemplate:
-            declared = (None, "")
-        self._declared[target] = (template, declared)
-        return declared
+            pass
+        self._declared[target] = (template, (slots, name))
+        return slots, name

@@ -54,6 +54,11 @@ class StatefulSet(Struct, frozen=True):
     status: StatefulSetStatus = StatefulSetStatus()
 
     @property
+    def parallel(self) -> bool:
+        """Whether its pods are started and ended all at once."""
+        return self.spec.pod_management_policy == "Parallel"
+
+    @property
     def updating(self) -> bool:
         """Whether a rollout replaces pods at present.
 
@@ -99,6 +104,11 @@ class Deployment(Struct, frozen=True):
     metadata: Meta
     spec: DeploymentSpec = DeploymentSpec()
     status: DeploymentStatus = DeploymentStatus()
+
+    @property
+    def parallel(self) -> bool:
+        """Whether its pods are started and ended all at once, as they always are."""
+        return True
 
     @property
     def updating(self) -> bool:

@@ -156,7 +156,8 @@ class DrainSettings:
         choices=tuple(choice.value for choice in AtDeadline),
     )
     return_reserved: bool = setting(
-        "do not wait for tasks that a worker has reserved: when it ends it gives them back to the queue",
+        "do not wait for tasks that a worker has reserved: when it ends it gives them back to the queue, but "
+        "for one that it begins at that very moment, which is left to the grace period",
         False,
     )
     placement: bool = setting(

@@ -83,7 +83,8 @@ class WorkerAccount:
     what was heard, `quality` whether that may be relied on. `queues` are those it consumes, None where
     it has not said so since it was last told to consume others. `cordoned_seconds` is how long ago it
     first said that it consumes none, having said nothing else since. `answers` are its last ones in a
-    row, at most two, none of them contradicted by what was heard later.
+    row, at most two, none of them contradicted by what was heard later. `forgetful` says that it may lose
+    queues which it was given back when its connection to the broker is made anew.
     """
 
     node: str
@@ -97,6 +98,7 @@ class WorkerAccount:
     source: str
     cordoned_seconds: float | None = None
     answers: tuple[Answer, ...] = ()
+    forgetful: bool = False
 
     @property
     def is_fresh(self) -> bool:

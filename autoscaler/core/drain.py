@@ -46,6 +46,8 @@ def drain(wanted: int, view: View) -> Drain:
         return Drain(wanted, snapshot.cordons)
     plan = plan_of(wanted, view)
     cordons, orders = _cordons(plan)
+    if snapshot.workers_quality is not Quality.FRESH:
+        cordons, orders = _without_new_ones(snapshot.cordons, cordons, orders)
     if wanted >= current:
         return Drain(wanted, cordons, orders)
     replicas = lowest(plan, passable)
@@ -70,10 +72,22 @@ def _held(wanted: int, view: View) -> Drain:
 
 
 def _waits_for_sight(wanted: int, view: View) -> bool:
-    """Return whether cordons stay as they are: what is seen is old, but not so old as to be unknown."""
+    """Return whether cordons stay as they are: the broker's word is old, but not so old as to be unknown.
+
+    A broker that blinks would undo every drain otherwise.
+    """
     snapshot = view.snapshot
-    old = snapshot.broker.quality is Quality.STALE or snapshot.workers_quality is not Quality.FRESH
+    old = snapshot.broker.quality is Quality.STALE
     return old and wanted == view.current and not snapshot.closing
+
+
+def _without_new_ones(
+    known: tuple[Cordon, ...], cordons: tuple[Cordon, ...], orders: tuple[Order, ...]
+) -> tuple[tuple[Cordon, ...], tuple[Order, ...]]:
+    """Return cordons and orders that take nothing from anybody, as whoever is not seen well may be needed."""
+    back = {cordon.pod: cordon for cordon in cordons if cordon.giving_back}
+    kept = tuple(back.get(cordon.pod, cordon) for cordon in known)
+    return kept, tuple(order for order in orders if order.consume)
 
 
 def _cordons(plan: Plan) -> tuple[tuple[Cordon, ...], tuple[Order, ...]]:
@@ -108,6 +122,7 @@ def _taken(worker: Worker, plan: Plan) -> tuple[Cordon, Order | None]:
         started_at=worker.pod.started_at,
         since=since if worker.place >= plan.keep else None,
         giving_back=False,
+        returned=False,
     )
     told = cordon.queues if consumed is None else consumed
     return cordon, Order(worker.pod.name, told, consume=False) if told else None
@@ -116,10 +131,16 @@ def _taken(worker: Worker, plan: Plan) -> tuple[Cordon, Order | None]:
 def _given_back(cordon: Cordon, account: WorkerAccount | None) -> tuple[Cordon | None, Order | None]:
     """Return what is left of a cordon: nothing once the worker says that it consumes its queues again.
 
-    It has to be told so once in any case: it may not have heard the cordon yet.
+    It has to be told so once in any case: it may not have heard the cordon yet. One that may forget its
+    queues is remembered for as long as it lives, and told again when it has.
     """
-    consumed = (account.queues or ()) if account is not None and cordon.giving_back else ()
-    missing = tuple(queue for queue in cordon.queues if queue not in consumed)
-    if not missing:
-        return None, None
-    return replace(cordon, since=None, giving_back=True), Order(cordon.pod, missing, consume=True)
+    told = account.queues if account is not None and cordon.giving_back else None
+    if cordon.returned and told is None:
+        return cordon, None
+    missing = tuple(queue for queue in cordon.queues if queue not in (told or ()))
+    if missing:
+        again = replace(cordon, since=None, giving_back=True, returned=False)
+        return again, Order(cordon.pod, missing, consume=True)
+    if cordon.queues and account is not None and account.forgetful:
+        return replace(cordon, since=None, returned=True), None
+    return None, None

@@ -85,8 +85,12 @@ def lowest(plan: Plan, passable: Callable[[Worker, Plan], bool]) -> int:
     lowest = plan.view.current
     if _chooses_others(plan):
         return lowest
-    for place in range(plan.view.current - 1, plan.keep - 1, -1):
+    follows = any(worker.place >= lowest for worker in plan.crew)
+    for place in range(lowest - 1, plan.keep - 1, -1):
         worker = workers.get(place)
+        if worker is not None and follows and _may_change(worker, plan):
+            return lowest
+        follows = follows or worker is not None
         if worker is not None and not passable(worker, plan):
             return plan.view.current if _soon(worker, plan) else lowest
         lowest = place
@@ -101,6 +105,17 @@ def _chooses_others(plan: Plan) -> bool:
     if plan.view.snapshot.target.kind == "StatefulSet":
         return False
     return not all(worker.pod.ready for worker in plan.crew if worker.place < plan.keep)
+
+
+def _may_change(worker: Worker, plan: Plan) -> bool:
+    """Return whether a worker could be at work by the time it is ended, if others are ended before it.
+
+    Pods that are ended one after the other wait for each other's grace period: meanwhile one that runs no
+    worker may start one, and a task that is kept until its time may be due.
+    """
+    account = worker.account
+    eta = account is not None and bool(account.eta)
+    return not plan.view.snapshot.workers.parallel and (eta or not worker.pod.occupied)
 
 
 def passable(worker: Worker, plan: Plan) -> bool:

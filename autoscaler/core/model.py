@@ -93,7 +93,7 @@ class WorkerSet:
 
     `declared_slots` is what the pod template says of the tasks that a worker runs at a time, None
     where it says nothing; `declared_by` names the place that says it. `updating` says that a rollout
-    replaces pods at present.
+    replaces pods at present, `parallel` that pods are ended all at once, and not one after the other.
     """
 
     uid: str
@@ -102,6 +102,7 @@ class WorkerSet:
     declared_slots: int | None = None
     declared_by: str = ""
     updating: bool = False
+    parallel: bool = True
 
     @property
     def ready(self) -> int:
@@ -121,7 +122,8 @@ class Cordon:
     `queues` are those taken from it, none while it has not said which it consumes. `started_at` tells
     its process from a later one, which consumes again by itself. `since` is when it was first meant to
     go, in seconds since the epoch, None while it is only spared. `giving_back` says that its queues are
-    to be consumed again, which it has not confirmed yet.
+    to be consumed again, and `returned` that it has confirmed that: then it is remembered only because
+    it may forget its queues again.
     """
 
     pod: str
@@ -129,6 +131,7 @@ class Cordon:
     started_at: float | None = None
     since: float | None = None
     giving_back: bool = False
+    returned: bool = False
 
 
 @dataclass(frozen=True, slots=True)

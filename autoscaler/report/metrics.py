@@ -106,7 +106,9 @@ class MetricsReporter:
         gauges["ready_replicas"].set(snapshot.workers.ready)
         gauges["demand_slots"].set(NAN if decision.demand_slots is None else decision.demand_slots)
         gauges["oldest_waiting_seconds"].set(_oldest_waiting(snapshot))
-        gauges["cordoned_workers"].set(sum(bool(cordon.queues) for cordon in decision.cordons))
+        gauges["cordoned_workers"].set(
+            sum(bool(cordon.queues and not cordon.returned) for cordon in decision.cordons)
+        )
         gauges["withheld_workers"].set(len(snapshot.withheld))
         gauges["target_unseen"].set(0)
         series.age.set(NAN if snapshot.broker.value is None else snapshot.broker.age_seconds)

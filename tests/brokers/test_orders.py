@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from autoscaler.brokers.heartbeats import Heard
+from autoscaler.brokers.heartbeats import Event, Heard
 from autoscaler.brokers.workers_account import SHORTEST_SECONDS, Node
 from autoscaler.brokers.workers_answers import Facts, Holding
 from autoscaler.core.account import Answer, WorkerAccount
@@ -147,6 +147,26 @@ def test_those_who_are_to_go_are_asked_at_every_look_while_they_are_idle(office:
         calls = [commands for nodes, commands in office.broker.calls if nodes == (f"celery@{name}",)]
         assert (name, len(calls)) == (name, asked)
         assert all("active_queues" in commands for commands in calls)
+
+
+def test_while_an_order_waits_to_be_sent_nothing_said_before_counts(office: Office) -> None:
+    """Otherwise what was told first and not heard yet would be taken for undone."""
+    office.force.give(TARGET, URL, stop("w-0"))
+    assert (account(office).queues, account(office).cordoned_seconds) == (None, None)
+    office.force.give(TARGET, URL, go_on("w-0"))
+    assert account(office).queues is None
+
+
+@pytest.mark.parametrize(
+    ("version", "forgetful"),
+    [("", True), ("4.4.7", True), ("5.6.3", True), ("5.7.0", False), ("6.0.0rc1", False)],
+)
+def test_which_celery_forgets_queues_that_it_was_given_back(version: str, forgetful: bool) -> None:
+    """By what its heartbeats say; one that was never heard may be an old one."""
+    node = answered((100.0, IDLE, ("q",)))
+    known = node.account(101.0, Heard(at=100.0).after(Event("n", "worker-online", sw_ver=version), 100.0))
+    assert known is not None
+    assert known.forgetful is forgetful
 
 
 def test_a_restart_of_the_process_forgets_its_cordon(office: Office) -> None:

@@ -52,7 +52,7 @@ def test_what_is_written_is_known_at_once_and_by_the_next_daemon(
     assert cordons.recall(TARGET, UID).value == ()
     assert cordons.record(TARGET, UID, CORDONS) == ""
     assert cordons.recall(TARGET, UID).value == CORDONS
-    assert cordons.recall(TARGET, "another").value == ()
+    assert cordons.recall(TargetRef("data", "other"), "another").value == ()
     heir = remembering(api, kube)
     assert heir.recall(TARGET, UID).value == CORDONS
     assert cordons.record(TARGET, UID, CORDONS[:1]) == ""
@@ -111,15 +111,30 @@ def test_what_is_no_memory_is_no_empty_one(kube: Kube, cordons: ConfigMapCordons
 
 
 @pytest.mark.cluster
-def test_the_memory_of_a_target_that_was_made_anew_is_deleted(kube: Kube, cordons: ConfigMapCordons):
-    """Of a target that is configured no more it is kept and told, as nobody sees to those workers."""
-    other = TargetRef("data", "gone")
-    for target, uid in ((TARGET, UID), (TARGET, "old-uid"), (other, "other-uid")):
+def test_an_object_that_was_made_anew_around_its_pods_keeps_their_cordons(
+    kube: Kube, cordons: ConfigMapCordons
+):
+    """Deleted with --cascade=orphan: the same processes are there under another uid."""
+    assert cordons.record(TARGET, "old-uid", CORDONS) == ""
+    assert cordons.recall(TARGET, UID).value == CORDONS
+    assert cordons.recall(TargetRef("data", "w", "Deployment"), UID).value == ()
+    assert cordons.record(TARGET, UID, CORDONS[:1]) == ""
+    assert maps(kube) == [f"{PREFIX}{UID}"]
+    assert cordons.record(TARGET, "third-uid", ()) == ""
+    assert maps(kube) == []
+
+
+@pytest.mark.cluster
+def test_cordons_of_targets_that_are_configured_no_more_are_told_and_kept(
+    kube: Kube, cordons: ConfigMapCordons
+):
+    """Nobody sees to those workers; a namesake of another kind is another target."""
+    namesake = TargetRef("data", "w", "Deployment")
+    for target, uid in ((TARGET, UID), (namesake, "other-uid")):
         assert cordons.record(target, uid, CORDONS) == ""
-    assert cordons.forget_others({TARGET: None}) == ("data/gone",)
-    assert len(maps(kube)) == 3
-    assert cordons.forget_others({TARGET: UID}) == ("data/gone",)
-    assert sorted(maps(kube)) == sorted([f"{PREFIX}{UID}", f"{PREFIX}other-uid"])
+    assert cordons.strays([TARGET, namesake]) == ()
+    assert cordons.strays([TARGET]) == ("Deployment data/w",)
+    assert len(maps(kube)) == 2
 
 
 @pytest.mark.cluster

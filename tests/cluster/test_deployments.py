@@ -1,4 +1,7 @@
-"""Deployments as targets: seen through their ReplicaSets, scaled, and their pods marked before."""
+"""Deployments as targets: seen through their ReplicaSets, scaled, and their pods marked before.
+
+What would mean something else where controllers are at work runs against the sandbox alone.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,11 @@ import msgspec
 import pytest
 
 from autoscaler.cluster.client import Api, connect
-from autoscaler.cluster.deletion_cost import COST, FIRST, mark
+from autoscaler.cluster.deletion_cost import COST, mark
 from autoscaler.cluster.scale import ApiScaler
 from autoscaler.cluster.view import ClusterView
 from autoscaler.cluster.workloads import Deployment, ReplicaSet
-from autoscaler.core.model import Decision, OutcomeKind, Step, TargetRef, WorkerSet
+from autoscaler.core.model import Decision, OutcomeKind, Quality, Step, TargetRef, WorkerSet
 from autoscaler.sandbox.cluster import SandboxCluster
 from tests.kube import JSON, Kube, worker_set
 from tests.waiting import eventually
@@ -85,9 +88,9 @@ def test_pods_are_marked_and_that_is_read_back(api: Api, kube: Kube, seeing: Clu
     template = worker_set("w", 0)["spec"]["template"]["spec"]
     pod = {"metadata": {"name": "marked"}, "spec": template}
     kube.call("POST", path(kube, "pods"), pod)
-    assert mark(api, kube.namespace, ["marked"], "autoscaler") == ""
+    assert mark(api, kube.namespace, ["marked"], "autoscaler", 1_700_000_000.5) == ""
     found = kube.call("GET", path(kube, "pods", "marked"))
-    assert found["metadata"]["annotations"][COST] == FIRST
+    assert found["metadata"]["annotations"][COST] == "-1700000000"
     outcome = ApiScaler(api, seeing).scale(decided(kube, made["metadata"]["uid"], 0, 1, "marked", "missing"))
     assert outcome.kind is OutcomeKind.FAILED
     assert "the deletion cost of pod missing could not be set" in outcome.message
@@ -146,3 +149,13 @@ def test_whose_a_replica_set_is():
     owned = {"ownerReferences": [{"uid": "other"}, {"uid": "u", "controller": True}]}
     assert msgspec.convert({"metadata": owned}, ReplicaSet).owner == "u"
     assert msgspec.convert({"metadata": {}}, ReplicaSet).owner == ""
+
+
+def test_pods_that_are_not_seen_make_the_view_an_old_one(kube: Kube, view: ClusterView):
+    """The controller counts two, and a watch that hangs shows none: nothing may shrink on that."""
+    kube.make_set(replicas=2)
+    status = {"status": {"replicas": 2}}
+    kube.call("PATCH", kube.sets("w", "status"), status, kind="application/merge-patch+json")
+    target = TargetRef(kube.namespace, "w")
+    eventually(lambda: view.worker_set(target).quality is Quality.STALE, "the count is seen")
+    assert view.worker_set(target).detail == "0 pods are seen of the 2 that its controller has made"

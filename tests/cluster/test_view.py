@@ -169,3 +169,10 @@ def test_the_place_of_a_pod(pod, start, place):
     """Its ordinal, counted from the first one of the set."""
     spec = {"ordinals": {"start": start}} if start else {}
     assert msgspec.convert({"metadata": {"name": "w"}, "spec": spec}, StatefulSet).place(pod) == place
+
+
+@pytest.mark.parametrize(("policy", "parallel"), [("Parallel", True), ("OrderedReady", False), ("", False)])
+def test_whether_pods_are_ended_at_once(policy, parallel):
+    """The default is one after the other."""
+    spec = {"podManagementPolicy": policy} if policy else {}
+    assert msgspec.convert({"metadata": {"name": "w"}, "spec": spec}, StatefulSet).parallel is parallel

@@ -197,6 +197,56 @@ def test_a_cordon_is_forgotten_when_the_worker_says_that_it_consumes():
     assert silent.orders == (Order("worker-0", ("a", "b"), consume=True),)
 
 
+def test_a_worker_that_may_forget_its_queues_is_remembered_for_as_long_as_it_lives():
+    """Before Celery 5.7 what was given back is lost when the worker connects anew: it is given back again."""
+    memory = (cordon("worker-0", giving_back=True),)
+    old = replace(worker("worker-0", cordoned=False)[1], forgetful=True)
+    seen = snapshot(1, depth(1), crew=(("worker-0", old),), cordons=memory)
+    decision = decided(seen)
+    (kept,) = decision.cordons
+    assert (kept.returned, decision.orders) == (True, ())
+    untold = replace(old, queues=None)
+    for account, orders in ((old, []), (untold, []), (replace(old, queues=()), given("worker-0"))):
+        later = replace(seen, crew=(("worker-0", account),), cordons=(kept,))
+        assert list(decided(later).orders) == orders
+        assert decided(later).cordons[0].returned == (not orders)
+    again = decided(replace(seen, broker=depth(0), cordons=(kept,)))
+    assert (again.cordons[0].giving_back, again.cordons[0].returned) == (False, False)
+
+
+def one_by_one(seen: Snapshot) -> Snapshot:
+    """Return the snapshot as one of a set that ends its pods one after the other."""
+    return replace(seen, workers=replace(seen.workers, parallel=False))
+
+
+def test_where_pods_end_one_after_the_other_nobody_goes_who_may_be_at_work_by_then():
+    """A pod that runs no worker may start one, and a task that is kept until its time may be due."""
+    keeps = (worker("worker-0", cordoned=False), worker("worker-1", eta=(NOW + 500.0,)), worker("worker-2"))
+    seen = snapshot(3, depth(1), crew=keeps)
+    assert decided(seen).replicas == 1
+    assert decided(one_by_one(seen)).replicas == 2
+    empty = with_pods(snapshot(3, depth(1), crew=(*keeps[:1], *keeps[2:])), w1={"occupied": False})
+    assert (decided(empty).replicas, decided(one_by_one(empty)).replicas) == (1, 2)
+    top = with_pods(snapshot(2, depth(1), crew=keeps[:1]), w1={"occupied": False})
+    assert decided(one_by_one(top)).replicas == 1
+    ending = replace(top, workers=replace(top.workers, replicas=2, parallel=False))
+    extra = replace(ending.workers.pods[0], name="worker-2", place=2, terminating=True)
+    still = replace(ending, workers=replace(ending.workers, pods=(*ending.workers.pods, extra)))
+    assert decided(still).replicas == 2
+
+
+def test_an_old_view_of_the_cluster_takes_nothing_and_gives_back_what_is_needed():
+    """Whoever is not seen well may be needed; those who were told to stop are told to go on."""
+    crew = (*consuming(2), worker("worker-2"), worker("worker-3"))
+    cordons = (cordon("worker-2"), cordon("worker-3"))
+    seen = snapshot(4, depth(4), crew=crew, cordons=cordons, cluster=Quality.STALE)
+    decision = decided(seen)
+    assert list(decision.orders) == given("worker-2", "worker-3")
+    assert [c.giving_back for c in decision.cordons] == [True, True]
+    fallen = snapshot(4, depth(1), crew=consuming(4), cordons=(), cluster=Quality.STALE)
+    assert decided(fallen, placed(), past(20.0, 4, 4)).orders == ()
+
+
 def test_a_worker_that_was_restarted_consumes_by_itself():
     """The memory of its last process is dropped, or begun anew where it is still to go."""
     memory = (replace(cordon("worker-1", NOW - 60.0), started_at=NOW - 900.0),)

@@ -235,6 +235,6 @@ def test_workers_of_a_target_that_is_configured_no_more_are_told_of(bench: Bench
     bench.kube.call("POST", "/api/v1/namespaces/default/configmaps", memory)
     with capture_logs() as logs:
         bench.start(bench.config())
-    (line,) = (line for line in logs if line.get("target") == "data/gone")
+    (line,) = (line for line in logs if line.get("target") == "StatefulSet data/gone")
     assert "workers were told to take no tasks and are not given their queues back" in line["event"]
     assert bench.kube.call("GET", f"/api/v1/namespaces/default/configmaps/{PREFIX}some-uid")
