@@ -55,8 +55,17 @@ TARGETS = (
 )
 
 
-def configuration(targets: tuple[Target, ...], *, port: int, placement: bool) -> str:
-    """Return the daemon's configuration, with windows short enough for many scale-ins."""
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a phase scales down: its window, whether with placement, and the pods' grace period."""
+
+    window_seconds: float = 2.0
+    placement: bool = True
+    grace_seconds: int = GRACE_SECONDS
+
+
+def configuration(targets: tuple[Target, ...], manner: Manner, *, port: int) -> str:
+    """Return the daemon's configuration."""
     tables = "".join(
         f"""
 [[targets]]
@@ -79,12 +88,12 @@ namespace = "{NAMESPACE}"
 
 [defaults]
 inspect_every_seconds = 2.0
-scale_down = {{ stabilization_window_seconds = 2.0 }}
-drain = {{ placement = {str(placement).lower()}, placement_after_seconds = 1.0 }}
+scale_down = {{ stabilization_window_seconds = {manner.window_seconds} }}
+drain = {{ placement = {str(manner.placement).lower()}, placement_after_seconds = 1.0 }}
 {tables}"""
 
 
-def worker_set(target: Target, broker_url: str, evidence_url: str) -> dict[str, Any]:
+def worker_set(target: Target, manner: Manner, broker_url: str, evidence_url: str) -> dict[str, Any]:
     """Return the worker set of a target, at zero."""
     labels = {"app": target.name}
     command = (
@@ -110,7 +119,7 @@ def worker_set(target: Target, broker_url: str, evidence_url: str) -> dict[str, 
             "selector": {"matchLabels": labels},
             "template": {
                 "metadata": {"labels": labels},
-                "spec": {"terminationGracePeriodSeconds": GRACE_SECONDS, "containers": [container]},
+                "spec": {"terminationGracePeriodSeconds": manner.grace_seconds, "containers": [container]},
             },
         },
     }

@@ -12,15 +12,18 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from benchmarks.soak.fleet import NAMESPACE, Target
+from benchmarks.soak.fleet import NAMESPACE, Manner, Target
 from benchmarks.soak.journal import Tally
 from benchmarks.soak.load import Arrival, arrivals
 from benchmarks.soak.stage import Stage, wait_for
 
-WINDOW_SECONDS = 2.0
+SHARP = Manner()
+"""Short windows for many scale-ins, and a grace period that tells who relies on it."""
+
 NAIVE_LOOK_SECONDS = 0.5
 NAIVE_PATIENCE_SECONDS = 15.0
 """How much longer than its longest task the naive one has: a task that it lost never ends."""
@@ -75,19 +78,19 @@ class Outcome:
         return asdict(self) | {"good": self.good}
 
 
-def drained(load: Load, *, placement: bool = True) -> Outcome:
+def drained(load: Load, manner: Manner = SHARP, *, provoking: bool = True) -> Outcome:
     """Play the load with the daemon, and with a task sent right after every cordon."""
-    with Stage(load.targets, placement=placement) as stage:
+    with Stage(load.targets, manner) as stage:
         stage.start_daemon()
-        with stage.provoking():
+        with stage.provoking() if provoking else nullcontext():
             _play(stage, load.arrivals(), lambda: None)
         ended = _end(stage)
-        return _outcome("drained" if placement else "drained, no placement", stage, ended)
+        return _outcome("drained", stage, ended)
 
 
-def naive(load: Load) -> Outcome:
+def naive(load: Load, manner: Manner = SHARP) -> Outcome:
     """Play the load with an autoscaler that lowers the replicas at once."""
-    with Stage(load.targets) as stage:
+    with Stage(load.targets, manner) as stage:
         scaler = _Naive(stage)
         _play(stage, load.arrivals(), scaler.look)
         ended = _end(stage, scaler.look, load.longest + NAIVE_PATIENCE_SECONDS)
@@ -97,7 +100,7 @@ def naive(load: Load) -> Outcome:
 def killed(load: Load, kills: int) -> Outcome:
     """Play the load while the daemon is killed at random moments, until that has been often enough."""
     rng = random.Random(load.seed)  # noqa: S311  # a load, not a secret
-    with Stage(load.targets) as stage:
+    with Stage(load.targets, SHARP) as stage:
         stop = threading.Event()
         killer = threading.Thread(target=_kill, args=(stage, rng, kills, stop), name="killer")
         killer.start()
@@ -196,7 +199,7 @@ class _Naive:
             wanted = min(target.most, math.ceil(unfinished[target.name] / target.slots))
             past = self._proposals[target.name]
             past.append((now, wanted))
-            while past[0][0] < now - WINDOW_SECONDS:
+            while past[0][0] < now - self._stage.manner.window_seconds:
                 past.popleft()
             self._scale(target.name, max(replicas for _, replicas in past))
 

@@ -24,7 +24,7 @@ from autoscaler.sandbox.cluster import SandboxCluster
 from autoscaler.sandbox.rabbitmq_server import RabbitServer
 from autoscaler.sandbox.redis_server import RedisServer
 from autoscaler.sandbox.sessions import Session, Warden, end
-from benchmarks.soak.fleet import Target, configuration, worker_set
+from benchmarks.soak.fleet import Manner, Target, configuration, worker_set
 from benchmarks.soak.journal import Journal, Tally, tally
 from benchmarks.soak.tasks import EVIDENCE, NAME, application
 
@@ -39,9 +39,9 @@ ECHO_SECONDS = 8.0
 class Stage:
     """Everything that one phase needs, gone without a trace when it is left."""
 
-    def __init__(self, targets: tuple[Target, ...], *, placement: bool = True) -> None:
+    def __init__(self, targets: tuple[Target, ...], manner: Manner) -> None:
         self.targets = targets
-        self.placement = placement
+        self.manner = manner
         self.journal = Journal()
         self.sent: dict[str, float] = {}
         self.cordons = 0
@@ -75,7 +75,7 @@ class Stage:
                 url = brokers[target.broker]
                 self._apps[target.name] = application(url, target.celery)
                 stack.callback(self._apps[target.name].close)
-                self.cluster.apply(worker_set(target, url, self._evidence_url))
+                self.cluster.apply(worker_set(target, self.manner, url, self._evidence_url))
             stack.callback(self.stop_daemon)
             self._stack = stack.pop_all()
         return self
@@ -122,7 +122,7 @@ class Stage:
         """Start the daemon as a process of its own, and wait until it is ready."""
         port = _free_port()
         config = self.folder / "config.toml"
-        config.write_text(configuration(self.targets, port=port, placement=self.placement))
+        config.write_text(configuration(self.targets, self.manner, port=port))
         environment = {name: value for name, value in os.environ.items() if name != "KUBECONFIG"}
         environment |= {
             "KUBECONFIG": str(self.cluster.kubeconfig),

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from autoscaler.sandbox.rabbitmq_server import RabbitUnavailable, find_rabbitmq_server
-from benchmarks.soak.fleet import TARGETS, Target
+from benchmarks.soak.fleet import TARGETS, Manner, Target
 from benchmarks.soak.phases import Load, drained, killed, naive
 from benchmarks.soak.stage import Stage, wait_for
 
@@ -55,7 +55,7 @@ def test_a_daemon_that_is_killed_leaves_no_worker_behind():
 def test_a_deployment_loses_the_idle_ones_of_its_pods():
     """One worker of three has a long task, of which a Deployment knows nothing: the two others go."""
     target = Target("redis-deployment", "redis", late=True, prefetch=1, slots=1, kind="Deployment")
-    with Stage((target,)) as stage:
+    with Stage((target,), Manner()) as stage:
         stage.start_daemon()
         stage.send(target, 25.0)
         for _ in range(target.most - 1):
@@ -73,7 +73,7 @@ def test_a_deployment_loses_the_idle_ones_of_its_pods():
 def test_a_daemon_that_ends_gives_everything_back():
     """It is told to end in the middle of a drain that a long task holds up."""
     (target,) = (target for target in TARGETS if target.name == "redis-late-1")
-    with Stage((target,)) as stage:
+    with Stage((target,), Manner()) as stage:
         stage.start_daemon()
         for _ in range(target.slots * target.most):
             stage.send(target, 6.0)
