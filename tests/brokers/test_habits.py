@@ -132,11 +132,12 @@ def test_idle_and_silent_workers():
     [
         ("sqs://h", TARGET, ("w-0",), "sqs"),
         ("redis://127.0.0.1:1", TARGET, (), NOBODY),
-        (f"redis://127.0.0.1:{free_port()}", TARGET, ("w-0",), "refused the connection"),
+        ("redis://127.0.0.1:{port}", TARGET, ("w-0",), "refused the connection"),
     ],
 )
 def test_why_workers_were_not_asked(url: str, target: TargetSettings, pods: tuple[str, ...], reason: str):
     """What the pod template says stands, the rest is a gap."""
+    url = url.replace("{port}", str(free_port()))
     seen = ask(Habits(acks_late=fresh(value=True, source="env")), target, url, pods)
     assert seen.acks_late.value is True
     assert reason in seen.longest_task_seconds.detail
