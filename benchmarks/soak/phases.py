@@ -38,16 +38,17 @@ LAST_BURSTS, LAST_BURST_SECONDS = 3, 12.0
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a phase plays: for how long, by which seed, and no task longer than that."""
+    """What a phase plays: for how long, by which seed, and no task longer than that; or a `schedule`."""
 
     targets: tuple[Target, ...]
     seconds: float
     seed: int
     longest: float
+    schedule: tuple[Arrival, ...] = ()
 
     def arrivals(self) -> tuple[Arrival, ...]:
         """Return what arrives when."""
-        return arrivals(self.targets, self.seconds, self.seed, self.longest)
+        return self.schedule or arrivals(self.targets, self.seconds, self.seed, self.longest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,8 @@ def _end(
 
     def over() -> bool:
         meanwhile()
-        return not stage.journal.replicas and not stage.journal.pods and not stage.journal.cordons
+        left = stage.journal.replicas or stage.journal.pods or stage.journal.cordons
+        return not left and not any(stage.unfinished().values())
 
     return wait_for(over, seconds)
 

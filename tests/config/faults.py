@@ -52,7 +52,7 @@ FAULTS: dict[str, tuple[str, str, str, str]] = {
         TARGET + 'scale_up.policies = [{ type = "Pods", value = 0, period_seconds = 60 }]', "targets[0].scale_up.policies[0].value", "0", "must be at least 1",
     ),
     "a choice in another case": (TARGET + 'scale_up.select_policy = "max"', "targets[0].scale_up.select_policy", '"max"', 'must be "Max", "Min" or "Disabled"'),
-    "a kind that is not supported": (TARGET + 'kind = "Deployment"', "targets[0].kind", '"Deployment"', 'must be "StatefulSet"'),
+    "a kind that is not supported": (TARGET + 'kind = "DaemonSet"', "targets[0].kind", '"DaemonSet"', 'must be "StatefulSet" or "Deployment"'),
     "no choice at all": ("[controller]\nlog_format = 1\n" + TARGET, "controller.log_format", "1", 'must be "json" or "console"'),
     "empty text": (TARGET + 'worker_node = ""', "targets[0].worker_node", '""', "must not be empty"),
     "empty separator": (TARGET + 'broker.sep = ""', "targets[0].broker.sep", '""', "must not be empty"),

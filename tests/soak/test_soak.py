@@ -11,6 +11,7 @@ import pytest
 
 from autoscaler.sandbox.rabbitmq_server import RabbitUnavailable, find_rabbitmq_server
 from benchmarks.soak.fleet import TARGETS, Manner, Target
+from benchmarks.soak.load import Arrival
 from benchmarks.soak.phases import Load, drained, killed, naive
 from benchmarks.soak.stage import Stage, wait_for
 
@@ -32,24 +33,39 @@ def rabbitmq():
 
 def test_no_task_dies_of_a_scale_in():
     """With a grace period that no long task would survive, and a task sent right after every cordon."""
-    outcome = drained(Load(FEW, 35.0, SEED, 12.0))
+    outcome = drained(Load(FEW, 25.0, SEED, 12.0))
     assert outcome.good, outcome
-    assert outcome.scale_ins >= 5
-    assert outcome.sent_after_cordons >= 5
+    assert outcome.scale_ins >= 4
+    assert outcome.sent_after_cordons >= 4
 
 
-def test_a_naive_autoscaler_does_damage_by_the_same_load():
+def staggered() -> Load:
+    """Return a load for five targets with three workers each, of which the first to be idle is any of them.
+
+    A StatefulSet loses its highest ordinal then. That it is by luck the idle one, twice in a row and for
+    all five, happens once in eight thousand times.
+    """
+    targets = tuple(
+        Target(f"staggered-{n}", "redis", late=bool(n % 2), prefetch=1, slots=1) for n in range(5)
+    )
+    schedule = tuple(Arrival(0.0, target, seconds) for target in targets for seconds in (4.0, 12.0, 20.0))
+    return Load(targets, 0.0, SEED, 20.0, schedule)
+
+
+def test_a_naive_autoscaler_does_damage_and_the_drain_by_the_same_load_does_none():
     """So that the test above can fail."""
-    outcome = naive(Load(FEW, 35.0, SEED, 12.0))
-    assert outcome.killed
-    assert outcome.tally.damaged
+    hasty = naive(staggered())
+    assert hasty.killed
+    assert hasty.tally.damaged
+    patient = drained(staggered(), provoking=False)
+    assert patient.good, patient
 
 
 def test_a_daemon_that_is_killed_leaves_no_worker_behind():
     """Killed at random moments, in the middle of drains: all consume in the end, and no task is lost."""
-    outcome = killed(Load(FEW, 25.0, SEED + 1, 12.0), kills=6)
+    outcome = killed(Load(FEW, 20.0, SEED + 1, 12.0), kills=5)
     assert outcome.good, outcome
-    assert outcome.daemon_kills == 6
+    assert outcome.daemon_kills == 5
 
 
 def test_a_deployment_loses_the_idle_ones_of_its_pods():
