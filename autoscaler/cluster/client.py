@@ -186,10 +186,15 @@ def _refusal(status: int, body: bytes) -> ApiError:
     return ApiError(status, said.reason or "Unknown", said.message or f"HTTP status {status}")
 
 
-def own_namespace(kubeconfig: Path | None = None, context: str | None = None) -> str:
-    """Return the namespace that this process belongs to: its pod's own, or that of its kubeconfig."""
-    if kubeconfig is None and not os.environ.get("KUBECONFIG") and IN_CLUSTER_NAMESPACE.exists():
-        return IN_CLUSTER_NAMESPACE.read_text().strip()
+def own_namespace(
+    kubeconfig: Path | None = None, context: str | None = None, account: Path = IN_CLUSTER_NAMESPACE
+) -> str:
+    """Return the namespace that this process belongs to: its pod's own, or that of its kubeconfig.
+
+    `account` is the file in which a pod finds that of its service account.
+    """
+    if kubeconfig is None and not os.environ.get("KUBECONFIG") and account.exists():
+        return account.read_text().strip()
     path = str(kubeconfig or os.environ.get("KUBECONFIG") or config.KUBE_CONFIG_DEFAULT_LOCATION)
     try:
         contexts, active = config.list_kube_config_contexts(path)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from autoscaler.cluster.client import Api, connect, own_namespace
+from autoscaler.cluster.client import Api, own_namespace
 from autoscaler.cluster.cordons import PREFIX, ConfigMapCordons
 from autoscaler.core.model import Cordon, TargetRef
 from tests.kube import Kube
@@ -159,12 +159,10 @@ def test_its_own_namespace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kube
     """That of its pod, else that of the context, else default."""
     monkeypatch.delenv("KUBECONFIG", raising=False)
     assert own_namespace(kubeconfig) == "default"
-    text = kubeconfig.read_text()
     named = tmp_path / "named"
-    named.write_text(text.replace('"user":', '"namespace": "mine", "user":').replace("user: ", "user: ", 1))
+    named.write_text(kubeconfig.read_text().replace('"namespace": "default"', '"namespace": "mine"'))
+    assert own_namespace(named) == "mine"
     account = tmp_path / "namespace"
     account.write_text("home\n")
-    monkeypatch.setattr("autoscaler.cluster.client.IN_CLUSTER_NAMESPACE", account)
-    assert own_namespace() == "home"
-    assert own_namespace(tmp_path / "missing") == "default"
-    assert connect(1.0, kubeconfig).host.startswith("http")
+    assert own_namespace(account=account) == "home"
+    assert own_namespace(tmp_path / "missing", account=account) == "default"
