@@ -13,7 +13,7 @@ from autoscaler import __version__
 from autoscaler.brokers.registry import BrokerRegistry
 from autoscaler.brokers.workers import Workforce
 from autoscaler.cluster.broker_urls import ClusterBrokerUrls
-from autoscaler.cluster.client import Api, own_namespace
+from autoscaler.cluster.client import Api
 from autoscaler.cluster.cordons import ConfigMapCordons
 from autoscaler.cluster.scale import ApiScaler, DryRunScaler
 from autoscaler.cluster.url_sources import UrlSources
@@ -82,7 +82,7 @@ class Service:
         self._cordons = (
             None
             if controller.dry_run
-            else ConfigMapCordons(api, controller.namespace or own_namespace(), clock)
+            else ConfigMapCordons(api, controller.namespace or api.namespace, clock)
         )
         self._sources = UrlSources(api, self._view)
         self._hints = Hints(settings.prometheus, self._sources.database, self._slots, clock)

@@ -83,8 +83,7 @@ def run(
 ) -> None:
     """Run the daemon against the cluster.
 
-    A single look with --once may call up workers but not remove any: a step down needs a quiet window
-    that was watched.
+    A single look with --once may call up workers but not remove any: a drain takes longer than a look.
     """
     settings = _load(config)
     if dry_run:

@@ -46,11 +46,12 @@ class ApiError(Exception):
 
 
 class Api:
-    """A connection to one cluster."""
+    """A connection to one cluster; `namespace` is the one that this process belongs to there."""
 
-    def __init__(self, client: ApiClient, timeout_seconds: float) -> None:
+    def __init__(self, client: ApiClient, timeout_seconds: float, namespace: str = "default") -> None:
         self._client = client
         self._timeout = timeout_seconds
+        self.namespace = namespace
 
     @property
     def client(self) -> ApiClient:
@@ -222,4 +223,4 @@ def connect(timeout_seconds: float, kubeconfig: Path | None = None, context: str
     settings.connection_pool_maxsize = CONNECTIONS
     settings.retries = False
     settings.keep_alive = True
-    return Api(ApiClient(settings), timeout_seconds)
+    return Api(ApiClient(settings), timeout_seconds, own_namespace(kubeconfig, context))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from autoscaler.cluster.client import Api, own_namespace
+from autoscaler.cluster.client import Api, connect, own_namespace
 from autoscaler.cluster.cordons import PREFIX, ConfigMapCordons
 from autoscaler.core.model import Cordon, TargetRef
 from tests.kube import Kube
@@ -162,6 +163,8 @@ def test_its_own_namespace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kube
     named = tmp_path / "named"
     named.write_text(kubeconfig.read_text().replace('"namespace": "default"', '"namespace": "mine"'))
     assert own_namespace(named) == "mine"
+    with closing(connect(1.0, named)) as api:
+        assert api.namespace == "mine"
     account = tmp_path / "namespace"
     account.write_text("home\n")
     assert own_namespace(account=account) == "home"
