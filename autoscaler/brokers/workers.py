@@ -126,6 +126,7 @@ class Workforce:
                 if node.name not in record.ready or node.started_at != pod.started_at:
                     node.restarted(pod.started_at)
                 node.wanted_at = now
+                node.claim(target.ref, now)
                 node.interval_seconds = _interval(node, target, urgent=urgent, leaves=leaves)
                 heard = _heard(roll, node.name)
                 if node.due(now, heard):
@@ -145,7 +146,7 @@ class Workforce:
         directory = desk.directory(target.broker)
         for order in orders:
             node = directory.node(_named(target, order.pod))
-            if node.takes(order, now):
+            if node.takes(order, now) and not node.rivals(target.ref, now):
                 desk.put(node, target.broker, facts=True, order=order)
 
     def make_sure(self, target: TargetSettings, url: str, pods: Sequence[str]) -> frozenset[str]:
@@ -169,7 +170,7 @@ class Workforce:
         for pod in pods:
             name = _node_of(record.settings, pod)
             node = self._node(record, name)
-            if node.started_at not in {None, pod.started_at}:
+            if node.started_at not in {None, pod.started_at} or node.rivals(target, now):
                 continue  # what another process of the name said
             account = node.account(now, _heard(roll, name))
             if account is not None:
@@ -248,6 +249,9 @@ class Workforce:
             return "remote control is switched off: what workers reserve, and their ETA tasks, is not known"
         if record.refusal:
             return record.refusal
+        rivals = record.rivals(self._clock())
+        if rivals:
+            return rivals
         desk = None if record.place is None else self._desks.known(record.place)
         return (desk.detail if desk is not None else "") or record.silence()
 

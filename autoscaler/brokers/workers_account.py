@@ -15,12 +15,12 @@ The rule of merging:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from autoscaler.brokers.heartbeats import Heard
 from autoscaler.brokers.workers_answers import Facts, Holding
 from autoscaler.core.account import Answer, WorkerAccount
-from autoscaler.core.model import Order, Quality
+from autoscaler.core.model import Order, Quality, TargetRef
 
 BUSY_SECONDS = 60.0
 FACTS_SECONDS = 60.0
@@ -28,6 +28,7 @@ SHORTEST_SECONDS = 2.0
 QUICK_TRIES = 15
 NEVER = float("-inf")
 KEPT_ANSWERS = 2
+RIVAL_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class Node:
     `answers` are the last ones in a row, `cordoned_at` is when it first said that it consumes nothing,
     having said nothing else since, and `ordered_at` when it was last told what to consume; `ordered` is
     what it is about to be told. `started_at` is when its process started, in seconds since the epoch.
+    `claims` are the targets that have a worker of this name, and when they last said so.
     """
 
     name: str
@@ -65,6 +67,17 @@ class Node:
     ordered_at: float = NEVER
     ordered: Order | None = None
     started_at: float | None = None
+    claims: dict[TargetRef, float] = field(default_factory=dict)
+
+    def claim(self, target: TargetRef, now: float) -> None:
+        """Take note that a target has a worker of this name."""
+        self.claims[target] = now
+
+    def rivals(self, target: TargetRef, now: float) -> tuple[TargetRef, ...]:
+        """Return the other targets that had a worker of this name lately: nobody can tell them apart."""
+        return tuple(
+            other for other, at in self.claims.items() if other != target and now - at < RIVAL_SECONDS
+        )
 
     def restarted(self, started_at: float | None = None) -> None:
         """Forget what another process of the same name said, but for what its kind can do."""

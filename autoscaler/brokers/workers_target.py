@@ -67,6 +67,19 @@ class TargetRecord:
         if told:
             self.slots = most_frequent(told)
 
+    def rivals(self, now: float) -> str:
+        """Return which of its workers have the name of another target's, empty where none has."""
+        if self.settings is None:
+            return ""
+        for name, node in sorted(self.ready.items()):
+            others = node.rivals(self.settings.ref, now)
+            if others:
+                return (
+                    f"{name} is also the name of a worker of {others[0]} on the same broker, so that neither "
+                    "can be asked: give them other names, and say which by worker_node"
+                )
+        return ""
+
     def silence(self) -> str:
         """Return who does not answer, empty when everybody does."""
         silent = sorted(node.name for node in tuple(self.ready.values()) if node.silent)

@@ -11,6 +11,7 @@ import pytest
 from autoscaler.brokers.heartbeats import Event, Heard
 from autoscaler.brokers.workers_account import SHORTEST_SECONDS, Node
 from autoscaler.brokers.workers_answers import Facts, Holding
+from autoscaler.config.model import TargetSettings
 from autoscaler.core.account import Answer, WorkerAccount
 from autoscaler.core.model import Order, WorkerPod, WorkerSet
 from tests.brokers.servers import FakeClock
@@ -263,3 +264,18 @@ def test_who_is_to_go_and_is_heard_to_be_free_is_asked() -> None:
     mute.interval_seconds = SHORTEST_SECONDS
     assert not mute.due(103.0, Heard(at=98.0, active=0, active_at=98.0))
     assert mute.due(103.0, free)
+
+
+def test_workers_of_two_targets_that_have_the_same_name_are_left_alone(office: Office) -> None:
+    """On one broker an order would reach both, and the one's answer pass for the other's."""
+    elsewhere = TargetSettings("elsewhere", "w", ("q",))
+    office.clock.advance(10.0)
+    office.ask(crew("w-0"))
+    office.ask(crew("w-0"), target=elsewhere)
+    assert office.accounts(crew("w-0")) == ()
+    give(office, stop("w-0"))
+    assert office.broker.told == []
+    assert "celery@w-0 is also the name of a worker of elsewhere/w" in office.force.detail(TARGET.ref)
+    office.clock.advance(60.0)
+    office.ask(crew("w-0"))
+    assert len(office.accounts(crew("w-0"))) == 1
