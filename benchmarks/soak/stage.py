@@ -5,12 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import socket
 import sys
 import tempfile
 import threading
 import time
-import urllib.request
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +19,7 @@ import redis
 from celery import Celery
 
 from autoscaler.sandbox.cluster import SandboxCluster
+from autoscaler.sandbox.loopback import free_port, is_ready
 from autoscaler.sandbox.rabbitmq_server import RabbitServer
 from autoscaler.sandbox.redis_server import RedisServer
 from autoscaler.sandbox.sessions import Session, Warden, end
@@ -120,7 +119,7 @@ class Stage:
 
     def start_daemon(self) -> None:
         """Start the daemon as a process of its own, and wait until it is ready."""
-        port = _free_port()
+        port = free_port()
         config = self.folder / "config.toml"
         config.write_text(configuration(self.targets, self.manner, port=port))
         environment = {name: value for name, value in os.environ.items() if name != "KUBECONFIG"}
@@ -138,7 +137,7 @@ class Stage:
                 output=output,
             )
         deadline = time.monotonic() + READY_SECONDS
-        while not _is_ready(port):
+        while not is_ready(port):
             if time.monotonic() > deadline:
                 raise TimeoutError(f"the daemon is not ready: {self.log()[-3000:]}")
             time.sleep(0.05)
@@ -210,17 +209,3 @@ def wait_for(holds: Callable[[], object], seconds: float) -> bool:
             return False
         time.sleep(0.1)
     return True
-
-
-def _is_ready(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=1.0):
-            return True
-    except OSError:
-        return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +25,7 @@ from autoscaler.sandbox.demo.load import Arrival, Day
 from autoscaler.sandbox.demo.screen import Moment, Screen
 from autoscaler.sandbox.demo.send import Sent, send, send_burst
 from autoscaler.sandbox.demo.tasks import EVIDENCE_KEY, QUEUE, app
+from autoscaler.sandbox.loopback import free_port, is_ready
 from autoscaler.sandbox.redis_server import RedisServer
 from autoscaler.sandbox.sessions import Session, Warden, end
 
@@ -252,7 +251,7 @@ def app_module() -> str:
 
 def _daemon(stack: contextlib.ExitStack, cluster: SandboxCluster, folder: Path, warden: Warden) -> DaemonLog:
     """Start the daemon and wait until it is ready."""
-    port = _free_port()
+    port = free_port()
     config, log = folder / "config.toml", folder / "daemon.log"
     config.write_text(CONFIG.format(port=port))
     environment = {name: value for name, value in os.environ.items() if name != "KUBECONFIG"}
@@ -271,22 +270,8 @@ def _daemon(stack: contextlib.ExitStack, cluster: SandboxCluster, folder: Path, 
         )
     stack.callback(end, [daemon], 10.0)
     deadline = time.monotonic() + LONGEST_START_SECONDS
-    while not _ready(port):
+    while not is_ready(port):
         if daemon.join(0) or time.monotonic() > deadline:
             raise DemoFailed(f"the daemon did not get ready:\n{log.read_text(errors='replace')}")
         time.sleep(REDRAW_SECONDS)
     return DaemonLog(log)
-
-
-def _ready(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=1.0):
-            return True
-    except OSError:
-        return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
