@@ -83,12 +83,12 @@ def lowest(plan: Plan, passable: Callable[[Worker, Plan], bool]) -> int:
     """
     workers = {worker.place: worker for worker in plan.crew}
     lowest = plan.view.current
-    if _chooses_others(plan):
+    if chooses_others(plan):
         return lowest
     follows = any(worker.place >= lowest for worker in plan.crew)
     for place in range(lowest - 1, plan.keep - 1, -1):
         worker = workers.get(place)
-        if worker is not None and follows and _may_change(worker, plan):
+        if worker is not None and follows and may_change(worker, plan):
             return lowest
         follows = follows or worker is not None
         if worker is not None and not passable(worker, plan):
@@ -97,7 +97,7 @@ def lowest(plan: Plan, passable: Callable[[Worker, Plan], bool]) -> int:
     return lowest
 
 
-def _chooses_others(plan: Plan) -> bool:
+def chooses_others(plan: Plan) -> bool:
     """Return whether other pods might go than those that were chosen.
 
     A Deployment removes pods that are not Ready before any other, whatever was said of them.
@@ -107,7 +107,7 @@ def _chooses_others(plan: Plan) -> bool:
     return not all(worker.pod.ready for worker in plan.crew if worker.place < plan.keep)
 
 
-def _may_change(worker: Worker, plan: Plan) -> bool:
+def may_change(worker: Worker, plan: Plan) -> bool:
     """Return whether a worker could be at work by the time it is ended, if others are ended before it.
 
     Pods that are ended one after the other wait for each other's grace period: meanwhile one that runs no

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from autoscaler.core.drain_plan import PROVEN, Plan, passable
+from autoscaler.core.drain_plan import PROVEN, Plan, chooses_others, passable
 from autoscaler.core.evidence import missing_evidence
 from autoscaler.core.limits import NAMED, View
 from autoscaler.core.model import Step
@@ -19,8 +19,7 @@ def reason(wanted: int, replicas: int, plan: Plan) -> Step | None:
         if plan.keep <= worker.place < replicas and not passable(worker, plan)
     ]
     if not waited_for:
-        why = f"some ordinals have no pod: fewer than {replicas} replicas would keep fewer workers"
-        return Step("drain", replicas, "OrdinalsMissing", why)
+        return _held_by_the_kind(replicas, plan)
     late = any(overdue(worker, plan.view) for worker in waited_for)
     clauses = [f"{worker.pod.name} {_told(worker, plan)}" for worker in waited_for[:NAMED]]
     if len(waited_for) > NAMED:
@@ -32,6 +31,18 @@ def reason(wanted: int, replicas: int, plan: Plan) -> Step | None:
         clauses.append(f"the deadline of {seconds:g} s has passed, and drain.at_deadline is to wait")
     message = f"draining to {wanted}: {', '.join(clauses)}"
     return Step("drain", replicas, "DrainDeadlinePassed" if late else "Draining", message)
+
+
+def _held_by_the_kind(replicas: int, plan: Plan) -> Step:
+    """Return why nobody more goes although nobody is at work: how the cluster removes pods."""
+    if chooses_others(plan):
+        why = "a Deployment removes pods that are not Ready first, and some of those that are to stay are not"
+        return Step("drain", replicas, "PodsNotReady", why)
+    if replicas > plan.keep:
+        why = "pods are ended one after the other, and the next one could be at work by its turn"
+        return Step("drain", replicas, "EndedOneByOne", why)
+    why = f"some ordinals have no pod: fewer than {replicas} replicas would keep fewer workers"
+    return Step("drain", replicas, "OrdinalsMissing", why)
 
 
 def _told(worker: Worker, plan: Plan) -> str:

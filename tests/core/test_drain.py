@@ -224,7 +224,8 @@ def test_where_pods_end_one_after_the_other_nobody_goes_who_may_be_at_work_by_th
     keeps = (worker("worker-0", cordoned=False), worker("worker-1", eta=(NOW + 500.0,)), worker("worker-2"))
     seen = snapshot(3, depth(1), crew=keeps)
     assert decided(seen).replicas == 1
-    assert decided(one_by_one(seen)).replicas == 2
+    later = decided(one_by_one(seen))
+    assert (later.replicas, reasons(later)[-1]) == (2, "EndedOneByOne")
     empty = with_pods(snapshot(3, depth(1), crew=(*keeps[:1], *keeps[2:])), w1={"occupied": False})
     assert (decided(empty).replicas, decided(one_by_one(empty)).replicas) == (1, 2)
     top = with_pods(snapshot(2, depth(1), crew=keeps[:1]), w1={"occupied": False})
@@ -443,8 +444,11 @@ def test_a_deployment_is_lowered_only_while_those_that_stay_are_ready():
     """It removes pods that are not Ready before any other, whatever was said of them."""
     seen = snapshot(3, depth(2), crew=(*consuming(2), worker("worker-2")), cordons=(cordon("worker-2"),))
     assert decided(deployed(seen)).departing == ("worker-2",)
-    unready = deployed(seen, w0={"ready": False}, w1={"ready": False})
-    assert decided(unready).replicas == 3
+    idle = snapshot(3, depth(9), crew=tuple(worker(f"worker-{n}") for n in range(3)))
+    assert decided(deployed(idle), held(most=2)).replicas == 2
+    unready = deployed(idle, w0={"ready": False}, w1={"ready": False})
+    decision = decided(unready, held(most=2))
+    assert (decision.replicas, reasons(decision)[-1]) == (3, "PodsNotReady")
 
 
 def test_pods_of_a_deployment_that_are_going_are_not_counted():
