@@ -127,8 +127,9 @@ class Workforce:
                     node.restarted(pod.started_at)
                 node.wanted_at = now
                 node.claim(target.ref, now)
-                node.interval_seconds = _interval(node, target, urgent=urgent, leaves=leaves)
                 heard = _heard(roll, node.name)
+                minded = node.is_minded(heard)
+                node.interval_seconds = _interval(node, target, urgent=urgent or minded, leaves=leaves)
                 if node.due(now, heard):
                     desk.put(node, target.broker, facts=leaves or node.wants_facts(now, heard))
         record.ready = ready

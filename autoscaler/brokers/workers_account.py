@@ -24,6 +24,7 @@ from autoscaler.core.model import Order, Quality, TargetRef
 
 BUSY_SECONDS = 60.0
 FACTS_SECONDS = 60.0
+MINDED_SECONDS = 10.0
 SHORTEST_SECONDS = 2.0
 QUICK_TRIES = 15
 NEVER = float("-inf")
@@ -102,7 +103,12 @@ class Node:
 
     def wants_facts(self, now: float, heard: Heard | None) -> bool:
         """Return whether to ask for what seldom changes, too."""
-        return self.facts is None or now - self.facts_at >= FACTS_SECONDS or turned(heard, self.facts_at)
+        seconds = MINDED_SECONDS if self.is_minded(heard) else FACTS_SECONDS
+        return self.facts is None or now - self.facts_at >= seconds or turned(heard, self.facts_at)
+
+    def is_minded(self, heard: Heard | None) -> bool:
+        """Return whether it was told what to consume, and may forget it when it connects anew."""
+        return self.ordered_at > NEVER and is_forgetful("" if heard is None else heard.version)
 
     def has_answered(self, since: float) -> bool:
         """Return whether it has answered a question that was sent since a time."""

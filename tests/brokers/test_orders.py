@@ -279,3 +279,19 @@ def test_workers_of_two_targets_that_have_the_same_name_are_left_alone(office: O
     office.clock.advance(60.0)
     office.ask(crew("w-0"))
     assert len(office.accounts(crew("w-0"))) == 1
+
+
+@pytest.mark.parametrize(("version", "asked"), [("5.6.3", 3), ("5.7.0", 0)])
+def test_who_may_forget_what_it_was_told_is_asked_for_it_now_and_then(version: str, asked: int) -> None:
+    """An old Celery loses its queue with its connection, and then somebody has to see that before long."""
+    node = answered((100.0, IDLE, ("q",)))
+    heard = Heard(at=100.0, version=version)
+    assert not node.is_minded(heard)
+    node.told(100.0)
+    node.take(100.0, 100.1, IDLE, Facts(1, ("q",)))
+    looks = []
+    for now in range(101, 135):
+        if node.wants_facts(float(now), heard):
+            looks.append(now)
+            node.take(float(now), now + 0.1, IDLE, Facts(1, ("q",)))
+    assert len(looks) == asked
