@@ -2,8 +2,9 @@
 
 Silence is not idleness: a worker that shuts down, a busy solo pool and a worker whose broker connection
 is gone do not answer, and each may be running a task. So one that was heard once has to say that it is
-idle. Of one that has been up for a while and was never heard nothing can be expected, as where remote
-control and heartbeats are switched off: there the broker's word has to do, and the decision says so.
+idle. Of one that has been up for a while and was never heard nothing can be expected, and it does not
+speak against it. Nobody is removed on that: a worker goes when its `standing` is proven, and what is said
+here decides only where workers are not asked at all, and how long a hint may hold the last of them.
 """
 
 from __future__ import annotations
