@@ -10,11 +10,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from autoscaler.config.model import BrokerSettings, TargetSettings
+from autoscaler.config.broker import BrokerSettings
+from autoscaler.config.model import TargetSettings
 from autoscaler.core.account import BrokerAccount, Hint, WorkerAccount
 from autoscaler.core.model import (
     Cordon,
     Decision,
+    Notice,
     Order,
     Outcome,
     Reading,
@@ -208,8 +210,8 @@ class Reporter(Protocol):
         """Take note that nothing could be decided for a target."""
         ...
 
-    def missed(self, target: TargetRef, pods: Sequence[str]) -> None:
-        """Take note of pods that went though others were meant to."""
+    def notice(self, target: TargetRef, notice: Notice) -> None:
+        """Take note of something that is no decision, once each time that it happens."""
         ...
 
     def failed(self, target: TargetRef, error: BaseException) -> None:

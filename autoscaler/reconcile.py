@@ -10,7 +10,7 @@ from autoscaler.config.model import TargetSettings
 from autoscaler.core.account import BrokerAccount
 from autoscaler.core.decide import decide
 from autoscaler.core.history import History
-from autoscaler.core.limits import NAMED
+from autoscaler.core.limits.view import NAMED
 from autoscaler.core.model import (
     Cordon,
     Decision,
@@ -194,8 +194,8 @@ class Reconciler:
         if departure is not None and departure.over(snapshot.workers):
             self._departure = None
             missed = departure.missed(snapshot.workers)
-            if missed:
-                self._reporter.missed(snapshot.target, missed)
+            if missed is not None:
+                self._reporter.notice(snapshot.target, missed)
 
     def _recalled(self, workers: Reading[WorkerSet]) -> Reading[tuple[Cordon, ...]]:
         if not self.drains:

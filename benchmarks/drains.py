@@ -26,13 +26,9 @@ import redis
 from autoscaler.brokers.registry import BrokerRegistry
 from autoscaler.brokers.workers import Workforce
 from autoscaler.cluster.scale import DryRunScaler
-from autoscaler.config.model import (
-    BrokerSettings,
-    ControllerSettings,
-    PrometheusSettings,
-    ScaleDownSettings,
-    TargetSettings,
-)
+from autoscaler.config.broker import BrokerSettings
+from autoscaler.config.model import ControllerSettings, PrometheusSettings, TargetSettings
+from autoscaler.config.scaling import ScaleDownSettings
 from autoscaler.core.model import Cordon, Order, Reading, TargetRef, WorkerPod, WorkerSet, fresh
 from autoscaler.daemon import Daemon
 from autoscaler.metrics_sources.hints import Hints

@@ -18,7 +18,8 @@ from dataclasses import asdict, dataclass
 from autoscaler.brokers.registry import BrokerRegistry
 from autoscaler.brokers.workers import Workforce
 from autoscaler.cluster.scale import DryRunScaler
-from autoscaler.config.model import BrokerSettings, ControllerSettings, PrometheusSettings, TargetSettings
+from autoscaler.config.broker import BrokerSettings
+from autoscaler.config.model import ControllerSettings, PrometheusSettings, TargetSettings
 from autoscaler.core.model import Reading, TargetRef, WorkerPod, WorkerSet, fresh
 from autoscaler.daemon import Daemon
 from autoscaler.dry_run import ImaginedCordons

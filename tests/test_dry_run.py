@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from autoscaler.cluster.scale import DryRunScaler
-from autoscaler.config.model import ScaleDownSettings, TargetSettings
+from autoscaler.config.model import TargetSettings
+from autoscaler.config.scaling import ScaleDownSettings
 from autoscaler.core.model import Order, OutcomeKind, WorkerPod
 from autoscaler.dry_run import ImaginedCordons
 from autoscaler.reconcile import Reconciler

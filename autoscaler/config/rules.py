@@ -13,17 +13,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from autoscaler.config.airflow import AirflowSettings, DatabaseSettings
+from autoscaler.config.broker import BrokerSettings
 from autoscaler.config.literal import shown
-from autoscaler.config.model import (
-    AirflowSettings,
-    BrokerSettings,
-    DatabaseSettings,
-    PrometheusSettings,
-    SecretKey,
-    TargetSettings,
-)
+from autoscaler.config.model import PrometheusSettings, TargetSettings
 from autoscaler.config.problem import Fault, path_text
 from autoscaler.config.schema import LOCATED, TARGET, UNSET, URL_SOURCES, Place, key_at
+from autoscaler.config.sources import SecretKey
 from autoscaler.core.policy import SelectPolicy
 from autoscaler.core.queues import is_closed
 

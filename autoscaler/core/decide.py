@@ -7,7 +7,9 @@ from dataclasses import replace
 from autoscaler.core.demand import demand_step, measure
 from autoscaler.core.drain import drain
 from autoscaler.core.history import History
-from autoscaler.core.limits import LIMITS, View, tolerance
+from autoscaler.core.limits import LIMITS
+from autoscaler.core.limits.behavior import tolerance
+from autoscaler.core.limits.view import View
 from autoscaler.core.model import Decision, Step
 from autoscaler.core.policy import Policy
 from autoscaler.core.snapshot import Snapshot

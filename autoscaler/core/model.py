@@ -204,6 +204,20 @@ class Decision:
         return self.steps[-1].reason
 
 
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something about a target that people should know and that is no decision, told once each time.
+
+    `reason` is a CamelCase word of a fixed list, fit for a label or an Event, `message` the sentence for
+    people, `pods` those that it is about. `warning` says that something may have to be done about it.
+    """
+
+    reason: str
+    message: str
+    pods: tuple[str, ...] = ()
+    warning: bool = True
+
+
 class OutcomeKind(StrEnum):
     """What came of a decision."""
 

@@ -27,7 +27,8 @@ from kombu.entity import Queue
 from autoscaler.brokers.registry import BrokerRegistry
 from autoscaler.brokers.workers import Workforce
 from autoscaler.cluster.scale import DryRunScaler
-from autoscaler.config.model import BrokerSettings, TargetSettings
+from autoscaler.config.broker import BrokerSettings
+from autoscaler.config.model import TargetSettings
 from autoscaler.core.account import Hint
 from autoscaler.core.demand import measure
 from autoscaler.core.evidence import missing_evidence

@@ -11,14 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoscaler.cluster.rbac import HEADER, Manifest, ServiceAccount, render, rights
-from autoscaler.config.model import (
-    BrokerSettings,
-    ControllerSettings,
-    DatabaseSettings,
-    SecretKey,
-    Settings,
-    TargetSettings,
-)
+from autoscaler.config.airflow import DatabaseSettings
+from autoscaler.config.broker import BrokerSettings
+from autoscaler.config.model import ControllerSettings, Settings, TargetSettings
+from autoscaler.config.sources import SecretKey
 from autoscaler.core.model import TargetRef
 from tests.deploy.grants import ALLOWED, AT_HOME, BY_NAME, READING, Grant, grants
 
