@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from autoscaler.cluster.kinds import Meta, PodTemplate, Struct
+from autoscaler.cluster.kinds import Meta, Struct
+from autoscaler.cluster.quota_kinds import Claim, SizedPodTemplate
 from autoscaler.core.model import TargetRef
 
 PLURALS = {"StatefulSet": "statefulsets", "Deployment": "deployments"}
@@ -34,7 +35,8 @@ class StatefulSetSpec(Struct, frozen=True):
     pod_management_policy: str = ""
     ordinals: Ordinals | None = None
     update_strategy: UpdateStrategy = UpdateStrategy()
-    template: PodTemplate = PodTemplate()
+    template: SizedPodTemplate = SizedPodTemplate()
+    volume_claim_templates: tuple[Claim, ...] | None = ()
 
 
 class StatefulSetStatus(Struct, frozen=True):
@@ -87,7 +89,7 @@ class DeploymentSpec(Struct, frozen=True):
 
     replicas: int = 1
     pod_management_policy: str = "Parallel"
-    template: PodTemplate = PodTemplate()
+    template: SizedPodTemplate = SizedPodTemplate()
 
 
 class DeploymentStatus(Struct, frozen=True):
