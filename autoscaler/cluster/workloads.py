@@ -73,12 +73,17 @@ class StatefulSet(Struct, frozen=True):
         partition = (strategy.rolling_update.partition or 0) if strategy.rolling_update else 0
         return not partition or status.updated_replicas < status.replicas - partition
 
+    @property
+    def first_ordinal(self) -> int:
+        """The ordinal of the first pod."""
+        return self.spec.ordinals.start if self.spec.ordinals else 0
+
     def place(self, pod: str) -> int | None:
         """Return a pod's place in the set by its name, counted from the first ordinal."""
         ordinal = pod.removeprefix(f"{self.metadata.name}-")
         if pod == ordinal or not (ordinal.isascii() and ordinal.isdecimal()):
             return None
-        return int(ordinal) - (self.spec.ordinals.start if self.spec.ordinals else 0)
+        return int(ordinal) - self.first_ordinal
 
 
 class DeploymentSpec(Struct, frozen=True):

@@ -25,6 +25,13 @@ STATE = {
     Grant("control", "", "configmaps", verb, ())
     for verb in ("get", "list", "watch", "create", "patch", "delete")
 }
+SEEN = (
+    ("apps", "statefulsets"),
+    ("", "pods"),
+    ("", "resourcequotas"),
+    ("", "limitranges"),
+    ("", "persistentvolumeclaims"),
+)
 
 
 def target(namespace: str, name: str, kind: str = "StatefulSet", **broker: Any) -> TargetSettings:
@@ -55,7 +62,7 @@ def test_each_namespace_gets_what_its_own_targets_need() -> None:
     expected = {
         Grant(namespace, group, resource, verb, ())
         for namespace in ("a", "b")
-        for group, resource in (("apps", "statefulsets"), ("", "pods"))
+        for group, resource in SEEN
         for verb in READING
     }
     for verb in ("get", "patch"):
@@ -69,11 +76,7 @@ def test_watching_the_whole_cluster_still_scales_by_name() -> None:
     """Only reading is for all namespaces then, and it is not given a second time in each."""
     found = given_rights(settings(target("a", "one"), target("b", "two"), cluster_wide=True))
     everywhere = {grant.permission for grant in found if grant.namespace is None}
-    assert everywhere == {
-        (group, resource, verb)
-        for group, resource in (("apps", "statefulsets"), ("", "pods"))
-        for verb in READING
-    }
+    assert everywhere == {(group, resource, verb) for group, resource in SEEN for verb in READING}
     elsewhere = {grant for grant in found if grant.namespace is not None} - STATE
     assert elsewhere == {
         Grant(namespace, "apps", "statefulsets/scale", verb, (name,))
