@@ -51,13 +51,10 @@ def set_priority(store: Store, resource: str, obj: JSON) -> JSON:
 
 def check_priority_class(store: Store, resource: str, obj: JSON) -> JSON:
     """Let in a PriorityClass unless it would be a second default. Raises `ApiError` 403."""
-    if resource == PRIORITIES and obj.get("globalDefault"):
-        if default := _default_priority(store):
-            why = (
-                f"PriorityClass {default['metadata']['name']} is already marked as default. "
-                "Only one default can exist"
-            )
-            raise forbidden(kind_of(PRIORITIES), obj["metadata"]["name"], why)
+    if resource == PRIORITIES and obj.get("globalDefault") and (default := _default_priority(store)):
+        name = default["metadata"]["name"]
+        why = f"PriorityClass {name} is already marked as default. Only one default can exist"
+        raise forbidden(kind_of(PRIORITIES), obj["metadata"]["name"], why)
     return obj
 
 

@@ -14,7 +14,6 @@ from autoscaler.core.quantity import Quantity
 from autoscaler.sandbox.errors import forbidden_all
 from autoscaler.sandbox.objects.amounts import Amounts, of_containers, parsed
 from autoscaler.sandbox.objects.kinds import kind_of
-from autoscaler.sandbox.objects.pod_defaults import containers_of
 from autoscaler.sandbox.objects.values import JSON, dig
 
 if TYPE_CHECKING:
@@ -105,7 +104,7 @@ def _out_of_range(what: str, item: JSON, requests: Amounts, limits: Amounts) -> 
 
 
 def _claim_out_of_range(item: JSON, requests: Amounts) -> Iterator[str]:
-    """A claim has no limits, so the most is what it may request."""
+    """Yield what is wrong with a claim: it has no limits, so the most is what it may request."""
     what, sides = "PersistentVolumeClaim", {"request": requests, "limit": {}}
     for name, least in sorted(parsed(item.get("min")).items()):
         yield from _below(f"minimum {name} usage per {what} is {least}", sides, name, least)

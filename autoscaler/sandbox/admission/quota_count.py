@@ -14,7 +14,7 @@ from autoscaler.sandbox.admission.evaluators import EVALUATORS, Evaluator
 from autoscaler.sandbox.admission.pod_resources import is_charged
 from autoscaler.sandbox.admission.quota_scopes import counts, has_deadline
 from autoscaler.sandbox.errors import ApiError
-from autoscaler.sandbox.event_log import ADDED, DELETED, Event
+from autoscaler.sandbox.event_log import ADDED, DELETED, MODIFIED, Event
 from autoscaler.sandbox.objects.amounts import Amounts, add, parsed, written
 from autoscaler.sandbox.objects.values import JSON, dig
 
@@ -34,9 +34,8 @@ def follow_quotas(store: Store) -> None:
         if event.resource == "resourcequotas" and event.type != DELETED:
             if event.type == ADDED or _hard(event.object) != _hard(event.previous):
                 _recount(store, event.object)
-        elif event.namespace and event.type != ADDED and event.resource in EVALUATORS:
-            if event.type == DELETED or _frees(store, event):
-                _replenish(store, EVALUATORS[event.resource], event.namespace)
+        elif event.namespace and event.resource in EVALUATORS and _frees(store, event):
+            _replenish(store, EVALUATORS[event.resource], event.namespace)
 
     store.subscribe(follow)
 
@@ -54,8 +53,8 @@ def _hard(quota: JSON | None) -> Amounts:
 def _frees(store: Store, event: Event) -> bool:
     """Whether a change is one that the controller counts after."""
     new, old = event.object, event.previous
-    if old is None:
-        return False
+    if old is None or event.type != MODIFIED:
+        return event.type == DELETED
     if event.resource == "pods":
         now = store.clock()
         return has_deadline(new) != has_deadline(old) or (is_charged(old, now) and not is_charged(new, now))
@@ -97,7 +96,7 @@ def _recount(store: Store, quota: JSON) -> None:
             raise
 
 
-def _used(store: Store, quota: JSON) -> Amounts:
+def _used(store: Store, quota: JSON) -> dict[str, Quantity]:
     """Return what is used of a quota, of the names that somebody counts."""
     now, hard = store.clock(), _hard(quota)
     used: dict[str, Quantity] = {}

@@ -56,8 +56,8 @@ def _reaches_other_namespaces(pod: JSON) -> bool:
     for side in ("podAffinity", "podAntiAffinity"):
         affinity = dig(pod, "spec", "affinity", side) or {}
         terms = list(affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or [])
-        for weighted in affinity.get("preferredDuringSchedulingIgnoredDuringExecution") or []:
-            terms.append(weighted.get("podAffinityTerm") or {})
+        weighted = affinity.get("preferredDuringSchedulingIgnoredDuringExecution") or []
+        terms += [each.get("podAffinityTerm") or {} for each in weighted]
         if any(term.get("namespaces") or term.get("namespaceSelector") is not None for term in terms):
             return True
     return False
