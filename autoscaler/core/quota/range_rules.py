@@ -44,8 +44,7 @@ def refusals_of_claim(claim: ClaimTemplate, limits: LimitRange) -> Iterator[Boun
     yield from (unreadable_range(limits.name, amount) for amount in limits.unreadable)
     storage = {} if claim.storage is None else {"storage": claim.storage}
     for item in limits.of(CLAIM):
-        # the request stands for the limit, which a claim does not have
-        yield from _refusals(limits.name, item, claim.name, Requirements(storage, storage))
+        yield from _refusals(limits.name, item, claim.name, Requirements(storage))
 
 
 _Fault = tuple[str, Quantity | None]
@@ -56,8 +55,12 @@ def _refusals(name: str, item: LimitRangeItem, subject: str, resources: Requirem
     usage = f"usage per {item.type}"
     rules: tuple[tuple[Amounts, str, _Rule], ...] = (
         (item.min, f"minimum {{}} {usage}", _below),
-        (item.max, f"maximum {{}} {usage}", _above),
-        (item.max_limit_request_ratio, f"{{}} max limit to request ratio per {item.type}", _too_far_apart),
+        (item.max, f"maximum {{}} {usage}", _request_above if item.type == CLAIM else _above),
+        (
+            {} if item.type == CLAIM else item.max_limit_request_ratio,
+            f"{{}} max limit to request ratio per {item.type}",
+            _too_far_apart,
+        ),
     )
     for enforced, words, broken in rules:
         for resource, bound in sorted(enforced.items()):
@@ -87,6 +90,12 @@ def _above(most: Quantity, request: Quantity | None, limit: Quantity | None) -> 
     if request is not None and request > most:
         return f"but request is {request}", request
     return None
+
+
+def _request_above(most: Quantity, request: Quantity | None, _limit: Quantity | None) -> _Fault | None:
+    if request is None:
+        return "no request is specified", None
+    return (f"but request is {request}", request) if request > most else None
 
 
 def _too_far_apart(ratio: Quantity, request: Quantity | None, limit: Quantity | None) -> _Fault | None:

@@ -31,10 +31,11 @@ _KEPT = (
 )
 
 
-def created(kind: Kind, obj: JSON, now: str, record: Record) -> JSON:
+def created(kind: Kind, obj: JSON, now: str, record: Record, admit: Callable[[JSON], None]) -> JSON:
     """Return a decoded object, changed in place, as a new one without a version.
 
-    Raises `ApiError` 422.
+    `admit` adds in place what plug-ins add, before the object is checked. Raises `ApiError` 422 and
+    what `admit` raises.
     """
     meta: JSON = obj["metadata"]
     for field in (*_KEPT, "managedFields"):
@@ -47,8 +48,11 @@ def created(kind: Kind, obj: JSON, now: str, record: Record) -> JSON:
     set_defaults(kind, obj)
     status = first_status(kind, obj)
     obj |= {} if status is None else {"status": status}
-    check(kind, obj)
     record(shapes.empty(kind) | ({} if status is None else {"status": status}), obj)
+    admit(obj)
+    if status is not None:
+        obj["status"] = first_status(kind, obj)
+    check(kind, obj)
     if kind.kept:
         meta |= {"uid": str(uuid.uuid4()), "creationTimestamp": now}
     if kind.generations:
