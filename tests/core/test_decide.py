@@ -33,10 +33,12 @@ def test_the_limits_are_applied_in_this_order():
         "scale_down_rate",
         "min_replicas",
         "max_replicas",
+        "db_connections",
         "certainty",
         "rollout",
         "last_worker",
         "fallback",
+        "quota",
         "closing",
     ]
     assert [*(limit.__name__ for limit in LIMITS), "drain"] == list(STAGES)
