@@ -8,8 +8,8 @@ import pytest
 
 from autoscaler.sandbox.store import ApiError, Store
 from tests.sandbox.client import JSON
-from tests.sandbox.objects import claim, quota
 from tests.sandbox.objects import NAMESPACE as TEAM
+from tests.sandbox.objects import claim, quota
 from tests.sandbox.world import NAME, NAMESPACE, World, names
 
 CLAIMS = "persistentvolumeclaims"
@@ -74,7 +74,7 @@ def test_more_storage_takes_more_room(store: Store) -> None:
     store.create(CLAIMS, claim("a", "1Gi"))
     store.update(CLAIMS, claim("a", "3Gi"))
     assert _used(store) == {"requests.storage": "3Gi"}
-    with pytest.raises(ApiError, match="requested: requests.storage=2Gi, used: requests.storage=3Gi"):
+    with pytest.raises(ApiError, match=r"requested: requests\.storage=2Gi, used: requests\.storage=3Gi"):
         store.update(CLAIMS, claim("a", "5Gi"))
     given = store.get(CLAIMS, TEAM, "a")
     given["status"]["allocatedResources"] = {"storage": "3584Mi"}
@@ -110,8 +110,8 @@ def test_claims_by_volume_class(store: Store, requirement: JSON, counted: str) -
 def test_the_default_storage_class(store: Store) -> None:
     """Of several the newest; a claim that names another, or none, keeps to that."""
     default = {"storageclass.kubernetes.io/is-default-class": "true"}
-    for name, annotations in (("gold", default), ("lead", {})):
-        metadata = {"name": name, "annotations": annotations}
+    for name, notes in (("gold", default), ("lead", {})):
+        metadata = {"name": name, "annotations": notes}
         created = store.create(
             "storageclasses.storage.k8s.io", {"metadata": metadata, "provisioner": "example.org/disk"}
         )

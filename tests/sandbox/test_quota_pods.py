@@ -260,7 +260,7 @@ def test_two_containers_of_different_quality_are_burstable() -> None:
     ],
     ids=["its own namespace", "others by name", "all of them, preferred", "nodes"],
 )
-def test_affinity_across_namespaces(affinity: JSON, counted: bool) -> None:  # noqa: FBT001 - a table's column
+def test_affinity_across_namespaces(affinity: JSON, counted: bool) -> None:
     """Required or preferred, by name or by selector."""
     store = Store()
     hard = {"pods": "5"}

@@ -49,7 +49,8 @@ def _by(scope: str, operator: str, *values: str) -> JSON:
             {"a/b/c": "1"},
             {},
             [
-                f"hard[a/b/c]: \"a/b/c\": a valid label key {NAME_PART} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
+                f'hard[a/b/c]: "a/b/c": a valid label key {NAME_PART} with an optional '
+                "DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
             ],
         ),
         (
@@ -88,14 +89,16 @@ def _by(scope: str, operator: str, *values: str) -> JSON:
             {"pods": "1"},
             _selector(_by("PriorityClass", "In")),
             [
-                "scopeSelector.matchExpressions.values: Required value: must be at least one value when `operator` is 'In' or 'NotIn' for scope selector"
+                "scopeSelector.matchExpressions.values: Required value: must be at least one value "
+                "when `operator` is 'In' or 'NotIn' for scope selector"
             ],
         ),
         (
             {"pods": "1"},
             _selector(_by("PriorityClass", "Exists", "a")),
             [
-                "scopeSelector.matchExpressions.values: [\"a\"]: must be no value when `operator` is 'Exist' or 'DoesNotExist' for scope selector"
+                'scopeSelector.matchExpressions.values: ["a"]: must be no value '
+                "when `operator` is 'Exist' or 'DoesNotExist' for scope selector"
             ],
         ),
         (
@@ -113,7 +116,8 @@ def _by(scope: str, operator: str, *values: str) -> JSON:
             _selector(_by("Terminating", "In", "a")),
             [
                 "scopeSelector.matchExpressions.operator: \"In\": must be 'Exist' when scope is any of "
-                "ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating, ResourceQuotaScopeBestEffort, "
+                "ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating, "
+                "ResourceQuotaScopeBestEffort, "
                 "ResourceQuotaScopeNotBestEffort or ResourceQuotaScopeCrossNamespacePodAffinity"
             ],
         ),
@@ -184,7 +188,8 @@ def test_the_scopes_of_a_quota_cannot_change(store: Store) -> None:
         (
             {"type": "PersistentVolumeClaim"},
             [
-                "limits: Required value: either minimum or maximum storage value is required, but neither was provided"
+                "limits: Required value: either minimum or maximum storage value is required, "
+                "but neither was provided"
             ],
         ),
         (
@@ -237,7 +242,8 @@ def test_the_scopes_of_a_quota_cannot_change(store: Store) -> None:
                 "defaultRequest": {"hugepages-2Mi": "2Mi"},
             },
             [
-                'defaultRequest[hugepages-2Mi]: "2Mi": default value 4Mi must equal to defaultRequest value 2Mi in hugepages-2Mi'
+                'defaultRequest[hugepages-2Mi]: "2Mi": default value 4Mi must equal to '
+                "defaultRequest value 2Mi in hugepages-2Mi"
             ],
         ),
     ],
@@ -280,7 +286,8 @@ def test_a_type_stands_once_in_a_limit_range(store: Store) -> None:
         (
             {"limits": {"requests.a.com/x": "1"}},
             [
-                f'{side}[requests.a.com/x]: "requests.a.com/x": doesn\'t follow extended resource name standard'
+                f'{side}[requests.a.com/x]: "requests.a.com/x": '
+                "doesn't follow extended resource name standard"
                 for side in ("limits", "requests")
             ],
         ),
@@ -341,7 +348,8 @@ def test_containers(store: Store, resources: JSON, causes: list[str]) -> None:
             {},
             {"requests": {"ephemeral-storage": "1"}},
             [
-                'requests[ephemeral-storage]: Unsupported value: "ephemeral-storage": supported values: "cpu", "hugepages-", "memory"'
+                'requests[ephemeral-storage]: Unsupported value: "ephemeral-storage": '
+                'supported values: "cpu", "hugepages-", "memory"'
             ],
         ),
         ({}, {"requests": {"x": "1"}}, [f'requests[x]: "x": {STANDARD}']),
@@ -349,8 +357,10 @@ def test_containers(store: Store, resources: JSON, causes: list[str]) -> None:
             {"limits": {"cpu": "1", "hugepages-2Mi": "4Mi"}},
             {"limits": {"cpu": "1", "hugepages-2Mi": "2Mi"}},
             [
-                'requests[hugepages-2Mi]: "2Mi": must be greater than or equal to aggregate container requests of 4Mi',
-                'limits[hugepages-2Mi]: "2Mi": must be greater than or equal to aggregate container limits of 4Mi',
+                'requests[hugepages-2Mi]: "2Mi": must be greater than or equal to '
+                "aggregate container requests of 4Mi",
+                'limits[hugepages-2Mi]: "2Mi": must be greater than or equal to '
+                "aggregate container limits of 4Mi",
                 'containers[0][hugepages-2Mi].limits: "4Mi": must be less than or equal to pod limits of 2Mi',
             ],
         ),
