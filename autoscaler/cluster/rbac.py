@@ -53,6 +53,8 @@ def rights(
         targets = [target for target in settings.targets if target.namespace == namespace]
         rules = [] if settings.controller.cluster_wide else _reading(targets)
         rules += _scaling(targets, dry_run=settings.controller.dry_run)
+        if not settings.controller.dry_run:
+            rules.append(_telling())
         secrets = {name for target in targets for name in _secrets(target, template_secrets)}
         if secrets:
             rules.append(_rule("", "secrets", ["get"], secrets))
@@ -96,6 +98,14 @@ def _scaling(targets: Collection[TargetSettings], *, dry_run: bool) -> list[Mani
     if not dry_run and any(target.kind == "Deployment" for target in targets):
         rules.append(_rule("", "pods", ["patch"]))
     return rules
+
+
+def _telling() -> Manifest:
+    """Return the right to tell at the targets what happened to them, and that it happened again.
+
+    An Event has a name of its own, so it is for all of the namespace.
+    """
+    return _rule("", "events", ["create", "patch"])
 
 
 def _state() -> list[Manifest]:
