@@ -14,8 +14,8 @@ from enum import StrEnum
 
 from autoscaler.core.model import Decision, Notice, Outcome, OutcomeKind, TargetRef
 
-LULL_SECONDS = 300.0
-"""For how long a thing that was told has to be over before it is news again."""
+LULL_SECONDS = 600.0
+"""For how long a thing has to be over before it is news again: longer than any poll interval."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,7 @@ def test_a_failure_is_told_once_for_each_cause():
     causes = [(float(at), "ab"[at % 2]) for at in range(20)]
     assert told_at(causes, OutcomeKind.REFUSED) == [0.0, 1.0]
     pause = 18.0 + LULL_SECONDS
-    assert told_at([*causes, (pause, "a"), (pause + 1, "b")], OutcomeKind.FAILED) == [0.0, 1.0, pause]
+    assert told_at([*causes, (pause, "a"), (pause, "b")], OutcomeKind.FAILED) == [0.0, 1.0, pause]
 
 
 @pytest.mark.parametrize("reason", [one for one in REASONS if one.after_seconds], ids=lambda one: one.name)
@@ -113,6 +113,11 @@ def test_a_break_before_it_was_told_begins_anew():
     """A demand that goes above the maximum now and then is no lasting want of workers."""
     word = "MaxReplicas"
     assert told_at((float(at), word if at % 100 else None) for at in range(1000)) == []
+
+
+def test_a_time_without_decisions_is_a_break():
+    """Nobody knows what bound while the target was not seen."""
+    assert told_at([(0.0, "MaxReplicas"), (LULL_SECONDS, "MaxReplicas")]) == []
 
 
 def test_a_break_after_it_was_told_has_to_be_a_lull():

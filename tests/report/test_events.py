@@ -118,7 +118,9 @@ def test_credentials_are_never_told():
 def test_the_documents_table_is_the_codes():
     """Every reason with its type and its time, and every notice that anything in the code gives."""
     rows = re.findall(
-        r"^\| `(\w+)` \| (Normal|Warning) \| (.+?) \| .+ \|$", (ROOT / "docs/events.md").read_text(), re.M
+        r"^\| `(\w+)` \| (Normal|Warning) \| (.+?) \| .+ \|$",
+        (ROOT / "docs/events.md").read_text(),
+        re.MULTILINE,
     )
     documented = {name: (kind, when) for name, kind, when in rows}
     assert len(documented) == len(rows)
