@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -26,6 +29,7 @@ from tests.waiting import eventually
 
 JSON = dict[str, Any]
 AT = 1_800_000_000.25  # 2027-01-15T08:00:00Z and a quarter
+KUBECTL = os.environ.get("KUBECTL") or shutil.which("kubectl") or ""
 CREATE = Matching(verb="create", resource="events")
 PATCH = Matching(verb="patch", resource="events")
 
@@ -106,6 +110,26 @@ def test_an_event_is_found_at_its_object(kube: Kube, desks: Callable[..., Desk],
     assert (event["source"], event["eventTime"]) == ({"component": "autoscaler"}, None)
     assert (event["reportingComponent"], event["reportingInstance"]) == ("autoscaler", "pod-1")
     assert listed(kube, reportingComponent="autoscaler", type="Warning") == [event]
+
+
+@pytest.mark.cluster
+@pytest.mark.skipif(not KUBECTL, reason="no kubectl on PATH, and KUBECTL names none")
+def test_kubectl_describe_shows_them(
+    kube: Kube, desks: Callable[..., Desk], kubeconfig: Path, tmp_path: Path
+):
+    """Last in what it says of the target, with who said it and how often."""
+    desk = desks(uid=kube.make_set()["metadata"]["uid"])
+    for _ in range(2):
+        desk.post(reason="DemandUnknown", message="demand unknown (redis: silent), 5 kept", warning=True)
+    arguments = ["--kubeconfig", str(kubeconfig), "--namespace", kube.namespace, "describe", "sts", "w"]
+    environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+    done = subprocess.run(
+        [KUBECTL, *arguments], env=environment, capture_output=True, text=True, timeout=60, check=True
+    )
+    last = done.stdout.splitlines()[-1].split()
+    assert last[:2] == ["Warning", "DemandUnknown"]
+    assert "(x2 over" in done.stdout.splitlines()[-1]
+    assert " ".join(last[-7:]) == "autoscaler demand unknown (redis: silent), 5 kept"
 
 
 @pytest.mark.cluster
