@@ -13,6 +13,7 @@ from typing import Protocol
 from autoscaler.config.broker import BrokerSettings
 from autoscaler.config.model import TargetSettings
 from autoscaler.core.account import BrokerAccount, Hint, WorkerAccount
+from autoscaler.core.events import Event
 from autoscaler.core.model import (
     Cordon,
     Decision,
@@ -232,4 +233,12 @@ class Reporter(Protocol):
 
     def failed(self, target: TargetRef, error: BaseException) -> None:
         """Take note of a target whose tick broke in a way that nobody foresaw."""
+        ...
+
+
+class EventSink(Protocol):
+    """The place where people who look at a target find what happened to it."""
+
+    def post(self, event: Event) -> None:
+        """Have an Event told before long, and return at once: whether it can be told is its own matter."""
         ...

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from autoscaler.config.broker import BrokerSettings
 from autoscaler.config.model import TargetSettings
 from autoscaler.core.account import BrokerAccount, Delivered, Hint, QueueMessages, WorkerAccount
+from autoscaler.core.events import Event
 from autoscaler.core.model import (
     Cordon,
     Decision,
@@ -319,3 +320,14 @@ class FakeReporter:
     def failed(self, target: TargetRef, error: BaseException) -> None:
         """Note it."""
         self.failures.append((target.name, error))
+
+
+class FakeSink:
+    """A list of the Events that were to be told."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def post(self, event: Event) -> None:
+        """Note it."""
+        self.events.append(event)

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from autoscaler.core.account import Hint
 from autoscaler.core.decide import STAGES
+from autoscaler.core.events import EventFate
 from autoscaler.core.model import Decision, Notice, Outcome, OutcomeKind, TargetRef
 from autoscaler.core.snapshot import Snapshot
 
@@ -86,6 +87,9 @@ class MetricsReporter:
             (*TARGET, "reason"),
             registry=registry,
         )
+        self._events = Counter(
+            "autoscaler_events", "Events by what came of them", ("fate",), registry=registry
+        )
         self._reaction = Histogram(
             "autoscaler_reaction_seconds",
             "From the last look without a task's demand to the replicas asked for it",
@@ -96,6 +100,8 @@ class MetricsReporter:
         Gauge("autoscaler_dry_run", "1 when nothing is written", registry=registry).set(dry_run)
         for kind in OutcomeKind:
             self._outcomes.labels(kind.value)
+        for fate in EventFate:
+            self._events.labels(fate.value)
 
     def report(self, snapshot: Snapshot, decision: Decision, outcome: Outcome) -> None:
         """Take note of one target's tick. See `Reporter`."""
@@ -154,6 +160,10 @@ class MetricsReporter:
     def ticked(self, seconds: float) -> None:
         """Take note of a tick's duration."""
         self._tick.observe(seconds)
+
+    def event(self, fate: EventFate) -> None:
+        """Take note of what came of an Event."""
+        self._events.labels(fate.value).inc()
 
     def _time_reaction(self, decision: Decision, outcome: Outcome) -> None:
         """Time from the look before the first that called for more to the write that answered it."""
