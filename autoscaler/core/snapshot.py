@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from autoscaler.core.account import BrokerAccount, Hint, WorkerAccount
 from autoscaler.core.model import Cordon, Quality, Reading, TargetRef, WorkerSet
+from autoscaler.core.overrides import Overrides
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,11 @@ class Snapshot:
     cordons: tuple[Cordon, ...] | None = ()
     cordons_detail: str = ""
     closing: bool = False
+
+    @property
+    def overrides(self) -> Overrides:
+        """What the target's annotations order now."""
+        return self.workers.overrides.at(self.now)
 
     @property
     def withheld(self) -> tuple[str, ...]:
