@@ -52,13 +52,13 @@ def test_with_scale_in_paused_it_grows_as_ever_and_never_shrinks(case):
 def test_no_annotation_goes_beyond_the_configured_maximum(case, least, most, goal):
     """Unless more is there already, which may have to wait for its workers."""
     seen, held, history = case
-    for annotations in (
+    for bounds in (
         {"min_replicas": str(least), "max_replicas": str(most)},
         {"min_replicas": str(least)},
         {"max_replicas": str(most)},
         {"paused_replicas": str(goal)},
     ):
-        decision = decide(overridden(seen, ordered(**annotations)), held, history)
+        decision = decide(overridden(seen, ordered(**bounds)), held, history)
         assert decision.replicas <= max(held.max_replicas, decision.current)
 
 
