@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from autoscaler.core.decide import decide
 from autoscaler.core.history import History
-from autoscaler.core.model import Decision, Reading, unknown
+from autoscaler.core.model import Decision, Reading, stale, unknown
 from autoscaler.core.override_notices import Heard
 from autoscaler.core.overrides import NOTHING_ORDERED, PREFIX, Key, Override, parse
-from autoscaler.core.policy import Fallback, FallbackMode, Policy
+from autoscaler.core.policy import DrainRules, Fallback, FallbackMode, Policy
 from autoscaler.core.rfc3339 import seconds_of
 from autoscaler.core.snapshot import Snapshot
-from tests.builders import NOW, annotated, depth, later, policy, reasons, rules, snapshot
+from tests.builders import NOW, annotated, cordon, depth, later, policy, reasons, rules, snapshot, worker
 
 EVENING = "2026-11-24T18:00:00Z"
 
@@ -302,3 +302,42 @@ def test_what_is_ignored_is_told_once_for_each_value():
         "OverrideBegan",
         "OverrideIgnored",
     ]
+
+
+@pytest.mark.parametrize("key", ["paused", "exclude", "paused_scale_in"])
+@pytest.mark.parametrize("quality", ["fresh", "stale", "unknown"])
+def test_what_was_taken_is_given_back_whatever_the_broker_says(key, quality):
+    """Two of four were to go; a broker that blinks, which leaves drains as they are, changes nothing."""
+    crew = tuple(worker(f"worker-{n}", cordoned=n > 1) for n in range(4))
+    cordons = (cordon("worker-2", NOW - 5.0), cordon("worker-3", NOW - 5.0))
+    seen = annotated(snapshot(4, depth(1), crew=crew, cordons=cordons), **{key: "true"})
+    brokers: dict[str, Reading] = {
+        "fresh": seen.broker,
+        "stale": stale(seen.broker.value, "redis", 3.0, "no answer"),
+        "unknown": unknown("redis", "no answer"),
+    }
+    decision = decided(replace(seen, broker=brokers[quality]))
+    assert [(order.pod, order.consume) for order in decision.orders] == [
+        ("worker-2", True),
+        ("worker-3", True),
+    ]
+    assert all(one.giving_back and one.since is None for one in decision.cordons)
+
+
+@pytest.mark.parametrize("key", ["paused", "exclude", "paused_scale_in"])
+def test_a_worker_that_is_about_to_be_ended_keeps_its_cordon(key):
+    """The replicas are lowered already: given a task now, it would be told to end with it."""
+    seen = snapshot(3, depth(1), cordons=(cordon("worker-2", NOW - 5.0),))
+    lowered = replace(seen, workers=replace(seen.workers, replicas=1))
+    decision = decided(annotated(lowered, **{key: "true"}))
+    assert decision.cordons == lowered.cordons
+    assert decision.orders == ()
+
+
+def test_a_pause_that_ends_goes_on_with_the_drain():
+    """Whoever was to go is told so again."""
+    held = replace(policy(), drain=DrainRules(placement=False))
+    crew = tuple(worker(f"worker-{n}", cordoned=False) for n in range(2))
+    seen = snapshot(2, depth(1), crew=crew, cordons=())
+    assert decided(annotated(seen, paused="true"), held).orders == ()
+    assert [order.pod for order in decided(seen, held).orders] == ["worker-1"]

@@ -31,7 +31,8 @@ def annotate(bench: Bench, **annotations: str | None) -> None:
 def metrics(service: Service) -> str:
     """Return what Prometheus is told."""
     with urllib.request.urlopen(f"http://127.0.0.1:{service.port}/metrics") as response:
-        return response.read().decode()
+        page: bytes = response.read()
+    return page.decode()
 
 
 def is_obeyed(bench: Bench, service: Service, override: str) -> None:
@@ -50,7 +51,8 @@ def test_paused_it_stays_and_resumed_it_acts_at_once(bench: Bench):
     bench.push(2)
     bench.ticks(5)
     assert bench.kube.replicas() == 5
-    assert 'limit="paused"' in metrics(service)
+    bound = f'autoscaler_limited{{limit="paused",name="w",namespace="{bench.kube.namespace}"}} 1.0'
+    assert bound in metrics(service)
     bench.drain()
     bench.ticks(10)
     assert bench.kube.replicas() == 5
