@@ -25,6 +25,8 @@ from autoscaler.core.model import (
     stale,
     unknown,
 )
+from autoscaler.core.override_notices import Heard
+from autoscaler.core.overrides import Key
 from autoscaler.core.policy import AtDeadline, Policy
 from autoscaler.core.quarters import Contest, Quarters
 from autoscaler.core.queues import is_glob
@@ -106,7 +108,7 @@ class Reconciler:
     been carried out, so that no two ticks decide about it at once. `look_into_lists` says whether it
     matters to its next decision if tasks that wait are due: while it has no workers, and while some are
     known that are not due. `closing` says that the daemon is about to end, `drains` whether it is there
-    for long enough to drain anything.
+    for long enough to drain anything, `excluded` that an annotation has the target left alone.
     """
 
     def __init__(
@@ -144,6 +146,8 @@ class Reconciler:
         self.look_into_lists = True
         self.closing = False
         self.drains = True
+        self.excluded = False
+        self._heard = Heard()
         self._waiting_since: float | None = None
         self._claim = threading.Lock()
         self._uid = ""
@@ -192,6 +196,7 @@ class Reconciler:
             self._reporter.unseen(ref, workers.detail)
             return None
         self._see_who_went(snapshot)
+        self._hear_overrides(snapshot)
         history = self._remembered(snapshot)
         snapshot, decision = self._decided(snapshot, history)
         self.look_into_lists = not snapshot.workers.pods or bool(decision.later_tasks)
@@ -258,6 +263,14 @@ class Reconciler:
             if missed is not None:
                 self._reporter.notice(snapshot.target, missed)
 
+    def _hear_overrides(self, snapshot: Snapshot) -> None:
+        """Tell what the annotations have begun or ceased to order, and what is ignored of them."""
+        heard = Heard.of(snapshot, self._policy)
+        for notice in heard.since(self._heard):
+            self._reporter.notice(snapshot.target, notice)
+        self._heard = heard
+        self.excluded = snapshot.overrides.get(Key.EXCLUDE) is not None
+
     def _recalled(self, workers: Reading[WorkerSet]) -> Reading[tuple[Cordon, ...]]:
         if not self.drains:
             return unknown("drain", "a single look begins no drain")
@@ -282,7 +295,8 @@ class Reconciler:
         they fill up with tasks of which they run some and reserve others.
         """
         snapshot, decision = plan.snapshot, plan.decision
-        if not snapshot.workers.pods and not decision.replicas:
+        alone = self.excluded and not decision.cordons
+        if alone or (not snapshot.workers.pods and not decision.replicas):
             self._workforce.leave(self.target, url)
             return
         urgent = not self._settled(snapshot)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from autoscaler.config.broker import BrokerSettings
 from autoscaler.config.model import TargetSettings
@@ -24,6 +24,7 @@ from autoscaler.core.model import (
     fresh,
     unknown,
 )
+from autoscaler.core.overrides import PREFIX, parse
 from autoscaler.core.quarters import Quarters
 from autoscaler.core.queues import matches
 from autoscaler.core.snapshot import Snapshot
@@ -70,8 +71,15 @@ class FakeCluster:
         return workers.replicas
 
     def put(self, name: str, replicas: int, uid: str = "", pods: Sequence[WorkerPod] = ()) -> None:
-        """Have a set at a size."""
+        """Have a set at a size, and without annotations."""
         self.sets[name] = fresh(WorkerSet(uid or f"uid-{name}", replicas, tuple(pods)), "cluster")
+
+    def annotate(self, name: str, **annotations: str) -> None:
+        """Have a set with these annotations of ours alone, such as max_replicas="3"."""
+        workers = self.sets[name].value
+        assert workers is not None
+        named = {f"{PREFIX}{key.replace('_', '-')}": value for key, value in annotations.items()}
+        self.sets[name] = fresh(replace(workers, overrides=parse(named)), "cluster")
 
     def scale(self, decision: Decision) -> Outcome:
         """Scale as the API server would: a foreign write that is not in the view is a conflict."""

@@ -22,6 +22,7 @@ from autoscaler.cluster.workloads import Workload
 from autoscaler.config.model import TargetSettings
 from autoscaler.core.habits import Budget, Habits
 from autoscaler.core.model import Reading, fresh, unknown
+from autoscaler.core.overrides import PREFIX, parse
 
 T = TypeVar("T")
 AIRFLOW = "AIRFLOW__CELERY__"
@@ -81,6 +82,16 @@ def declared(found: Workload, target: TargetSettings, budgets: Reading[tuple[Bud
     except NotInTemplate as error:
         return replace(habits, shutdown=unknown(SET, str(error)), shell=unknown(SET, str(error)))
     return _by_environment(_by_command(habits, container), container)
+
+
+def with_overrides(habits: Habits, found: Workload, target: TargetSettings, now: float) -> Habits:
+    """Return habits with what the annotations order at a time in seconds since the epoch."""
+    overrides = parse(found.metadata.annotations).at(now)
+    return replace(
+        habits,
+        overrides=tuple(f"{PREFIX}{one}" for one in overrides.declared),
+        ignored_overrides=(*overrides.problems, *overrides.contradictions(target.max_replicas)),
+    )
 
 
 def by_options(habits: Habits, found: Workload, target: TargetSettings) -> Habits:

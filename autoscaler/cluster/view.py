@@ -12,6 +12,7 @@ from autoscaler.cluster.template import NotInTemplate, declared_slots, worker_co
 from autoscaler.cluster.watch import Watcher
 from autoscaler.cluster.workloads import Deployment, ReplicaSet, StatefulSet, Workload
 from autoscaler.core.model import Reading, TargetRef, WorkerPod, WorkerSet, fresh, stale, unknown
+from autoscaler.core.overrides import NOTHING_ORDERED, Overrides, parse
 
 BLINK_SECONDS = 5.0
 """How long no watch may be open before what was seen counts as old."""
@@ -69,6 +70,7 @@ class ClusterView:
         self._sights: dict[str, Sight] = {}
         self._watchers: list[AnyWatcher] = []
         self._declared: dict[TargetRef, tuple[PodTemplate, tuple[tuple[int | None, str], str | None]]] = {}
+        self._ordered: dict[TargetRef, tuple[dict[str, str], Overrides]] = {}
         for namespace in [EVERYWHERE] if namespaces is None else sorted(set(namespaces)):
             sets, pods = Mirror[StatefulSet](clock), Mirror[Pod](clock, group_by=lambda pod: pod.owner)
             within = f"/namespaces/{namespace}" if namespace else ""
@@ -150,6 +152,7 @@ class ClusterView:
             declared_by=declared[1],
             updating=found.updating,
             parallel=found.parallel,
+            overrides=self._overrides(target, found),
         )
         blind, trouble = max((mirror.blind_seconds, mirror.trouble) for mirror in sight.mirrors)
         if blind > BLINK_SECONDS:
@@ -193,3 +196,13 @@ class ClusterView:
             pass
         self._declared[target] = (template, (slots, name))
         return slots, name
+
+    def _overrides(self, target: TargetRef, found: Workload) -> Overrides:
+        """Return what the annotations order, worked out once for each version of the object."""
+        annotations = found.metadata.annotations
+        if not annotations:
+            return NOTHING_ORDERED
+        known = self._ordered.get(target)
+        if known is None or known[0] is not annotations:
+            known = self._ordered[target] = annotations, parse(annotations)
+        return known[1]

@@ -52,13 +52,16 @@ class Habits:
     does. `shell` says that a shell stands between SIGTERM and the worker. `redelivers` says that the
     broker hands a task out again after the visibility timeout. A `prefetch_multiplier` of 0 is without
     limit. `fair` says that a task is not written to a busy process of the pool. `longest_task_seconds`
-    is the longest that a task has run of those that run now. `max_replicas`, `expected_task_seconds`
-    and `configured_visibility_seconds` are the target's own settings.
+    is the longest that a task has run of those that run now. `overrides` are what annotations order at
+    present, `ignored_overrides` what of them is ignored, and why, in words for people. `max_replicas`,
+    `expected_task_seconds` and `configured_visibility_seconds` are the target's own settings.
     """
 
     max_replicas: int | None = None
     expected_task_seconds: float | None = None
     configured_visibility_seconds: float | None = None
+    overrides: tuple[str, ...] | None = None
+    ignored_overrides: tuple[str, ...] | None = None
     grace_seconds: Reading[int] = UNSEEN
     pod_management: Reading[str] = UNSEEN
     updating: Reading[bool] = UNSEEN

@@ -235,6 +235,23 @@ def rollout(habits: Habits) -> Finding | None:
     )
 
 
+def ignored_override(habits: Habits) -> Finding | None:
+    """Tell of annotations that somebody believes to have an effect."""
+    if not habits.ignored_overrides:
+        return None
+    return _advice("OverrideIgnored", f"{'; '.join(habits.ignored_overrides)}. See docs/overrides.md.")
+
+
+def override(habits: Habits) -> Finding | None:
+    """Tell of annotations that are in force, which somebody may have forgotten."""
+    if not habits.overrides:
+        return None
+    return _advice(
+        "OverrideInForce",
+        f"{'; '.join(habits.overrides)}: to end it, remove the annotation with kubectl annotate.",
+    )
+
+
 FINDINGS: tuple[Callable[[Habits], Finding | None], ...] = (
     cold_shutdown,
     shell_in_between,
@@ -247,4 +264,6 @@ FINDINGS: tuple[Callable[[Habits], Finding | None], ...] = (
     ordered_start,
     disruption_budget,
     rollout,
+    ignored_override,
+    override,
 )

@@ -28,7 +28,7 @@ def decision(before: int, after: int, *reasons: str, at: float = 1000.0, uid: st
     """Return a decision with a step of each reason after that of the demand."""
     steps = [Step("demand", after, "WorkWaiting", "so much work")]
     steps += [Step("limit", after, reason, f"because of {reason}") for reason in reasons]
-    return Decision(TARGET, at, uid, before, after, after, after == 0, 0, tuple(steps))
+    return Decision(TARGET, at, uid, before, after, after, after, after == 0, 0, tuple(steps))
 
 
 def told_at(

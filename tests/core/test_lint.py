@@ -134,6 +134,18 @@ CASES: dict[str, tuple[dict[str, Any], str, Severity, tuple[str, ...]]] = {
         ("a (minAvailable 1, allows none at present), b (maxUnavailable 1) covers",),
     ),
     "rollout": ({"updating": by(value=True)}, "RolloutInProgress", ADVICE, ("updateRevision",)),
+    "an annotation that is ignored": (
+        {"ignored_overrides": ("autoscaler/paused: 'ture' is neither true nor false: it is ignored",)},
+        "OverrideIgnored",
+        ADVICE,
+        ("autoscaler/paused: 'ture' is neither", "docs/overrides.md"),
+    ),
+    "annotations in force": (
+        {"overrides": ("autoscaler/paused by annotation", "autoscaler/max-replicas is 3 by annotation")},
+        "OverrideInForce",
+        ADVICE,
+        ("autoscaler/paused by annotation; autoscaler/max-replicas is 3", "kubectl annotate"),
+    ),
 }
 
 SILENT: dict[str, dict[str, Any]] = {
@@ -185,6 +197,8 @@ DRAWN = st.builds(
     max_replicas=st.integers(0, 3),
     expected_task_seconds=SECONDS,
     configured_visibility_seconds=SECONDS,
+    overrides=st.sampled_from([(), ("autoscaler/paused by annotation",)]),
+    ignored_overrides=st.sampled_from([(), ("autoscaler/paused: it is ignored",)]),
     grace_seconds=readings(st.sampled_from([0, 30, 60, 7200])),
     pod_management=readings(st.sampled_from(["OrderedReady", "Parallel"])),
     updating=readings(st.booleans()),

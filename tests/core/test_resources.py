@@ -8,6 +8,7 @@ from autoscaler.core.allotment import Contender
 from autoscaler.core.decide import decide
 from autoscaler.core.history import History
 from autoscaler.core.model import Decision, Quality, TargetRef, WorkerPod, unknown
+from autoscaler.core.overrides import parse as parse_overrides
 from autoscaler.core.policy import Policy
 from autoscaler.core.quarters import Contest, is_exceeded
 from autoscaler.core.quota import NamespaceLimits, Quota
@@ -112,6 +113,14 @@ def test_what_was_asked_for_in_vain_is_taken_back():
     """A set that somebody scaled past its quota comes down to the pods that it has."""
     decision = decided(within(asked_for(20, 10), limits("5", "5")))
     assert (decision.replicas, decision.reason) == (10, "QuotaLimited")
+
+
+def test_nothing_is_taken_back_from_a_paused_target():
+    """Whatever was asked for stays asked for, and nobody gives way."""
+    for annotations in ({"autoscaler/paused": "true"}, {"autoscaler/paused-scale-in": "true"}):
+        seen = asked_for(20, 10)
+        held = replace(seen, workers=replace(seen.workers, overrides=parse_overrides(annotations)))
+        assert decided(within(held, limits("5", "3"))).replicas == 20
 
 
 def test_it_is_not_taken_back_while_pods_may_be_on_their_way():

@@ -74,7 +74,8 @@ def test_a_quota_lowered_below_its_use_ends_nobody_who_works(populated: Bench):
     bench.kube.make_set(change=parallel)
     bench.start(bench.config(target=UNASKED))
     bench.push(20)
-    eventually(lambda: len(pods(bench)) == 5)
+    eventually(lambda: sum(pod["status"]["phase"] == "Running" for pod in pods(bench)) == 5)
+    bench.ticks(3)
     quota(bench, requests_cpu="1500m")
     bench.for_a_while(lambda: bench.kube.replicas() == 5 and len(pods(bench)) == 5, 2.0)
     assert failures(bench) == []
