@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from autoscaler.cluster.kinds import Meta, PodTemplate, Struct
+from autoscaler.cluster.managed_fields import ManagedMeta
 from autoscaler.core.model import TargetRef
 
 PLURALS = {"StatefulSet": "statefulsets", "Deployment": "deployments"}
@@ -49,7 +50,7 @@ class StatefulSetStatus(Struct, frozen=True):
 class StatefulSet(Struct, frozen=True):
     """A worker set."""
 
-    metadata: Meta
+    metadata: ManagedMeta
     spec: StatefulSetSpec = StatefulSetSpec()
     status: StatefulSetStatus = StatefulSetStatus()
 
@@ -101,7 +102,7 @@ class DeploymentStatus(Struct, frozen=True):
 class Deployment(Struct, frozen=True):
     """A worker set whose pods have no ordinals."""
 
-    metadata: Meta
+    metadata: ManagedMeta
     spec: DeploymentSpec = DeploymentSpec()
     status: DeploymentStatus = DeploymentStatus()
 

@@ -37,6 +37,8 @@ def test_the_limits_are_applied_in_this_order():
         "rollout",
         "last_worker",
         "fallback",
+        "manual",
+        "contention",
         "closing",
     ]
     assert [*(limit.__name__ for limit in LIMITS), "drain"] == list(STAGES)

@@ -16,6 +16,7 @@ from autoscaler.core.limits.behavior import (
 )
 from autoscaler.core.limits.caution import certainty, closing, fallback, last_worker, rollout, withheld
 from autoscaler.core.limits.view import Limit
+from autoscaler.core.limits.writers import contention, manual
 
 LIMITS: tuple[Limit, ...] = (
     withheld,
@@ -29,5 +30,7 @@ LIMITS: tuple[Limit, ...] = (
     rollout,
     last_worker,
     fallback,
+    manual,
+    contention,
     closing,
 )
