@@ -42,9 +42,8 @@ def _of_the_write(write: Write, snapshot: Snapshot, after: Others) -> Notice:
         answer = f"left as it is for {rival.until - at:.0f} s"
     else:
         answer = "answered by what the demand asks for"
-    ended = ending(write, snapshot)
     message = f"replicas {write.before} → {write.after} by {write.writer}{_ended(write, snapshot)}; {answer}"
-    return Notice("ForeignWrite", message, ended, warning=bool(ended))
+    return Notice("ForeignWrite", message, ending(write, snapshot), warning=write.after < write.before)
 
 
 def _of_a_fight(snapshot: Snapshot, before: Others, after: Others) -> tuple[Notice, ...]:

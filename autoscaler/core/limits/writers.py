@@ -46,5 +46,5 @@ def contention(proposed: int, view: View) -> Step | None:
 
 def _clock(now: float) -> str:
     """Return the time of the day, in UTC, of seconds since the epoch."""
-    seconds = int(now) % DAY_SECONDS
+    seconds = round(now) % DAY_SECONDS
     return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02} UTC"
