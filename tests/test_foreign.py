@@ -154,7 +154,7 @@ def test_pods_that_a_foreign_lowering_ends_are_not_told_as_our_miss():
     bench = Bench(3, kind="Deployment", scale_down=now)
     pods = [WorkerPod(f"w-{n}", ready=True, terminating=False, started_at=NOW - 500.0) for n in "abc"]
     bench.cluster.put("w", 3, pods=pods)
-    at_work = (worker("w-a", active=1), worker("w-b", active=1))
+    at_work = tuple(worker(f"w-{n}", active=1, cordoned=False) for n in "ab")
     bench.workforce.accounts = dict((*at_work, worker("w-c", cordoned=False)))
     bench.tick()
     bench.workforce.accounts = dict((*at_work, worker("w-c")))
