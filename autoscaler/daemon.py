@@ -272,10 +272,14 @@ class Daemon:
 
     def _bid(self, member: Reconciler, account: Reading[BrokerAccount]) -> None:
         """Have a target's wants known before any of its group is decided about."""
+        if not member.claim():
+            return
         try:
             member.bid(account)
         except Exception as error:  # noqa: BLE001  # one broken target never stops the others
             self._reporter.failed(member.target.ref, error)
+        finally:
+            member.release()
 
     def _sharing(self, group: Group) -> SharedQueues:
         """Return who shares which queue with whom, worked out anew only when a target has other queues.

@@ -27,6 +27,7 @@ from autoscaler.core.model import (
 )
 from autoscaler.core.quarters import Quarters
 from autoscaler.core.snapshot import Snapshot
+from autoscaler.core.writers import Writer
 
 
 class BrokerUnknown(Exception):
@@ -110,6 +111,10 @@ class Cluster(Protocol):
 
     def worker_set(self, target: TargetRef) -> Reading[WorkerSet]:
         """Return what was last seen of a target: unknown when it does not exist, with the reason."""
+        ...
+
+    def replica_writers(self, target: TargetRef) -> Sequence[Writer]:
+        """Return who holds a target's replicas by the record of the object as it was last seen."""
         ...
 
 

@@ -12,6 +12,7 @@ from autoscaler.contest import Contests
 from autoscaler.core.account import BrokerAccount
 from autoscaler.core.allotment import Contender
 from autoscaler.core.decide import decide
+from autoscaler.core.foreign import notices
 from autoscaler.core.history import History
 from autoscaler.core.limits.view import NAMED
 from autoscaler.core.model import (
@@ -25,6 +26,7 @@ from autoscaler.core.model import (
     stale,
     unknown,
 )
+from autoscaler.core.others import Write
 from autoscaler.core.override_notices import Heard
 from autoscaler.core.overrides import Key
 from autoscaler.core.policy import AtDeadline, Policy
@@ -32,6 +34,7 @@ from autoscaler.core.quarters import Contest, Quarters
 from autoscaler.core.queues import is_glob
 from autoscaler.core.snapshot import Snapshot
 from autoscaler.core.standing import ANSWERS_IN_A_ROW
+from autoscaler.core.writers import latest
 from autoscaler.departures import Departure
 from autoscaler.observe import Memory, Moment, observe
 from autoscaler.ports import (
@@ -195,9 +198,9 @@ class Reconciler:
             self._contests.withdraw(ref)
             self._reporter.unseen(ref, workers.detail)
             return None
+        history = self._remembered(snapshot)
         self._see_who_went(snapshot)
         self._hear_overrides(snapshot)
-        history = self._remembered(snapshot)
         snapshot, decision = self._decided(snapshot, history)
         self.look_into_lists = not snapshot.workers.pods or bool(decision.later_tasks)
         return Plan(broker, snapshot, history, decision)
@@ -376,10 +379,32 @@ class Reconciler:
         return self._cordons.record(self.target.ref, plan.decision.uid, plan.decision.cordons)
 
     def _remembered(self, snapshot: Snapshot) -> History:
-        if self._history is None or self._uid != snapshot.workers.uid:
-            self._uid = snapshot.workers.uid
-            self._history = History.seeded(snapshot.at, snapshot.workers.replicas)
-        return self._history
+        """Return what is remembered, once it is known whether others have written the replicas."""
+        workers, history = snapshot.workers, self._history
+        if history is None or self._uid != workers.uid:
+            self._uid = workers.uid
+            history = self._arrived(snapshot)
+        elif workers.replicas != history.others.standing:
+            history = self._overwritten(snapshot, history)
+        self._history = history
+        return history
+
+    def _arrived(self, snapshot: Snapshot) -> History:
+        """Return the memory at a first look, which is never taken for somebody's write."""
+        history = History.seeded(snapshot.at, snapshot.workers.replicas)
+        writer = latest(self._cluster.replica_writers(snapshot.target))
+        grace = self._policy.manual_grace_seconds
+        return replace(history, others=history.others.resumed(snapshot.at, snapshot.now, writer, grace))
+
+    def _overwritten(self, snapshot: Snapshot, history: History) -> History:
+        """Return the memory after a write that is not ours, which is told: what pods end is not our doing."""
+        self._departure = None
+        writer = latest(self._cluster.replica_writers(snapshot.target))
+        write = Write(history.others.standing, snapshot.workers.replicas, writer)
+        after = history.overwritten(snapshot.at, write, self._policy)
+        for notice in notices(write, snapshot, history.others, after.others):
+            self._reporter.notice(snapshot.target, notice)
+        return after
 
 
 def older(

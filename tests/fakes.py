@@ -28,6 +28,7 @@ from autoscaler.core.overrides import PREFIX, parse
 from autoscaler.core.quarters import Quarters
 from autoscaler.core.queues import matches
 from autoscaler.core.snapshot import Snapshot
+from autoscaler.core.writers import Writer
 from autoscaler.ports import BrokerUnknown, DepthQuery
 
 PATIENCE_SECONDS = 20.0
@@ -57,12 +58,17 @@ class FakeCluster:
             name: fresh(WorkerSet(f"uid-{name}", count), "cluster") for name, count in replicas.items()
         }
         self.foreign: dict[str, int] = {}
+        self.writers: dict[str, tuple[Writer, ...]] = {}
         self.asked: list[tuple[str, int, int]] = []
         self.answer: Callable[[Decision], Outcome | None] = lambda _: None
 
     def worker_set(self, target: TargetRef) -> Reading[WorkerSet]:
         """Return a set as it was put here."""
         return self.sets.get(target.name, unknown("cluster", f"there is no StatefulSet {target}"))
+
+    def replica_writers(self, target: TargetRef) -> tuple[Writer, ...]:
+        """Return what was put here."""
+        return self.writers.get(target.name, ())
 
     def replicas(self, name: str) -> int:
         """Return the replicas of a set."""

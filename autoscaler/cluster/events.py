@@ -22,8 +22,8 @@ import structlog
 
 from autoscaler.cluster.client import Api, ApiError
 from autoscaler.cluster.event_rates import Allowances, Series, SeriesMemory
-from autoscaler.cluster.scale import FIELD_MANAGER
 from autoscaler.core.events import Event, EventFate
+from autoscaler.core.writers import FIELD_MANAGER
 
 COMPONENT = "autoscaler"
 MESSAGE_BYTES = 1024

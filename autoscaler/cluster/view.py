@@ -13,6 +13,7 @@ from autoscaler.cluster.watch import Watcher
 from autoscaler.cluster.workloads import Deployment, ReplicaSet, StatefulSet, Workload
 from autoscaler.core.model import Reading, TargetRef, WorkerPod, WorkerSet, fresh, stale, unknown
 from autoscaler.core.overrides import NOTHING_ORDERED, Overrides, parse
+from autoscaler.core.writers import Writer
 
 BLINK_SECONDS = 5.0
 """How long no watch may be open before what was seen counts as old."""
@@ -166,6 +167,11 @@ class ClusterView:
         """Return a target's object as it was last seen."""
         mirror = self._sight(target.namespace).workloads(target.kind)
         return None if mirror is None else mirror.get(target.namespace, target.name)
+
+    def replica_writers(self, target: TargetRef) -> tuple[Writer, ...]:
+        """Return who holds the replicas. See `Cluster`."""
+        found = self.workload(target)
+        return () if found is None else found.metadata.replica_writers
 
     def learn(self, found: Workload) -> None:
         """Take a worker set that was read or written just now."""

@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from autoscaler.core.habits import Budget, Habits, gaps
 from autoscaler.core.model import TargetRef
+from autoscaler.core.writers import APPLY, WriterKind
 
 SHORTEST_GRACE_SECONDS = 60
 
@@ -252,6 +253,44 @@ def override(habits: Habits) -> Finding | None:
     )
 
 
+def server_side_replicas(habits: Habits) -> Finding | None:
+    """Tell of replicas that are applied server-side: the next deploy fails, or ends workers."""
+    appliers = [
+        str(writer)
+        for writer in habits.replica_writers.value or ()
+        if writer.kind is WriterKind.DEPLOY_TOOL and writer.operation == APPLY
+    ]
+    if not appliers:
+        return None
+    return _risk(
+        "ReplicasAppliedServerSide",
+        f"spec.replicas belongs to {' and '.join(appliers)}: once it has been scaled, an apply of another "
+        'number is refused (409, conflict with "autoscaler" with subresource "scale"), or, where conflicts '
+        "are forced as Argo CD and Flux do, puts the replicas back and ends workers that are at work. Leave "
+        "replicas out of what is applied: docs/writers.md has how.",
+    )
+
+
+def client_side_replicas(habits: Habits) -> Finding | None:
+    """Tell of replicas that each deploy puts back, ending workers."""
+    owners = [
+        str(writer)
+        for writer in habits.replica_writers.value or ()
+        if writer.kind is WriterKind.DEPLOY_TOOL and writer.operation != APPLY
+    ]
+    if habits.applied_replicas.value:
+        what = f"replicas stands in {habits.applied_replicas.source}"
+    elif owners:
+        what = f"spec.replicas was written by {' and '.join(owners)}"
+    else:
+        return None
+    return _risk(
+        "ReplicasAppliedClientSide",
+        f"{what}: each deploy puts the replicas back to that and ends workers that are at work. Leave "
+        "replicas out of what is deployed: docs/writers.md has how, and what to mind when it goes.",
+    )
+
+
 FINDINGS: tuple[Callable[[Habits], Finding | None], ...] = (
     cold_shutdown,
     shell_in_between,
@@ -266,4 +305,6 @@ FINDINGS: tuple[Callable[[Habits], Finding | None], ...] = (
     rollout,
     ignored_override,
     override,
+    client_side_replicas,
+    server_side_replicas,
 )

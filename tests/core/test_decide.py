@@ -42,6 +42,8 @@ def test_the_limits_are_applied_in_this_order():
         "rollout",
         "last_worker",
         "fallback",
+        "manual",
+        "contention",
         "scale_in_paused",
         "paused",
         "excluded",

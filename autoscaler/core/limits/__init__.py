@@ -18,6 +18,7 @@ from autoscaler.core.limits.caution import certainty, closing, fallback, last_wo
 from autoscaler.core.limits.overrides import excluded, paused, paused_replicas, scale_in_paused
 from autoscaler.core.limits.resources import db_connections, quota
 from autoscaler.core.limits.view import Limit
+from autoscaler.core.limits.writers import contention, manual
 
 LIMITS: tuple[Limit, ...] = (
     withheld,
@@ -33,6 +34,8 @@ LIMITS: tuple[Limit, ...] = (
     rollout,
     last_worker,
     fallback,
+    manual,
+    contention,
     scale_in_paused,
     paused,
     excluded,
