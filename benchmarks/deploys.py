@@ -20,6 +20,7 @@ from autoscaler.cluster.client import Api, connect
 from autoscaler.sandbox.event_log import Event
 from benchmarks.soak.fleet import NAMESPACE, Manner, Target, worker_set
 from benchmarks.soak.stage import Stage, wait_for
+from benchmarks.soak.tasks import EVIDENCE
 
 POLL_SECONDS = 0.5
 """The poll interval of the stage's daemon."""
@@ -100,8 +101,8 @@ def _watched(stage: Stage) -> Iterator[Replicas]:
 
 
 def _running(stage: Stage) -> int:
-    lines = [json.loads(raw) for raw in stage.evidence.lrange("evidence", 0, -1)]
-    return sum(line["what"] == "began" for line in lines) - sum(line["what"] == "ended" for line in lines)
+    done = [json.loads(raw)["what"] for raw in stage.evidence.lrange(EVIDENCE, 0, -1)]
+    return done.count("began") - done.count("ended")
 
 
 def _deploys(api: Api, manifest: dict[str, Any], replicas: Replicas) -> Iterator[Deploy]:
