@@ -10,7 +10,6 @@ import json
 import math
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
@@ -21,6 +20,7 @@ from autoscaler.cluster.client import Api, connect
 from autoscaler.sandbox.event_log import Event
 from benchmarks.soak.fleet import NAMESPACE, Manner, Target, worker_set
 from benchmarks.soak.stage import Stage, wait_for
+from benchmarks.soak.tasks import EVIDENCE
 
 POLL_SECONDS = 0.5
 """The poll interval of the stage's daemon."""
@@ -101,9 +101,8 @@ def _watched(stage: Stage) -> Iterator[Replicas]:
 
 
 def _running(stage: Stage) -> int:
-    lines = [json.loads(raw) for raw in stage.evidence.lrange("evidence", 0, -1)]
-    kinds = Counter(line["what"] for line in lines)
-    return kinds["began"] - kinds["ended"]
+    done = [json.loads(raw)["what"] for raw in stage.evidence.lrange(EVIDENCE, 0, -1)]
+    return done.count("began") - done.count("ended")
 
 
 def _deploys(api: Api, manifest: dict[str, Any], replicas: Replicas) -> Iterator[Deploy]:
