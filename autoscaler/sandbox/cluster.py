@@ -21,6 +21,7 @@ from autoscaler.sandbox.api.access import User
 from autoscaler.sandbox.api.server import ApiServer
 from autoscaler.sandbox.controllers.deployment import DeploymentController
 from autoscaler.sandbox.controllers.garbage import GarbageCollector
+from autoscaler.sandbox.controllers.quota_resync import QuotaResync
 from autoscaler.sandbox.controllers.replicaset import ReplicaSetController
 from autoscaler.sandbox.controllers.statefulset import StatefulSetController
 from autoscaler.sandbox.controllers.work_queue import RETRIES
@@ -129,7 +130,8 @@ class SandboxCluster:
                 controller(self.store, agenda, self.store.clock, retries=self._retries)
                 for controller in (StatefulSetController, ReplicaSetController, DeploymentController)
             ]
-            for part in (self.runner, GarbageCollector(self.store, agenda), *controllers):
+            background = (GarbageCollector(self.store, agenda), QuotaResync(self.store, agenda))
+            for part in (self.runner, *background, *controllers):
                 undo.callback(part.stop)
                 part.start()
             undo.callback(agenda.stop)
