@@ -240,7 +240,7 @@ def worker_shape(
     pod = quota.PodShape(
         containers=tuple(reader.container(container) for container in spec.containers or ()),
         init_containers=tuple(reader.container(container) for container in spec.init_containers or ()),
-        resources=reader.requirements("the pod", spec.resources) if spec.resources is not None else None,
+        resources=reader.requirements("pod", spec.resources) if spec.resources is not None else None,
         overhead=reader.amounts("overhead", spec.overhead) or overhead or {},
         terminating=spec.active_deadline_seconds is not None,
         priority_class=spec.priority_class_name or default_priority_class,
