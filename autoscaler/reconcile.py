@@ -211,7 +211,8 @@ class Reconciler:
         quarters = self._contests.quarters(snapshot.target)
         if quarters is None:
             self._contests.withdraw(snapshot.target)
-            snapshot = replace(snapshot, quotas_detail=self._contests.pending(snapshot.target))
+            detail = self._contests.pending(snapshot.target)
+            snapshot = replace(snapshot, quotas_detail=detail) if detail else snapshot
             return snapshot, decide(snapshot, self._policy, history)
         with self._contests.turn(snapshot.target) as rivals:
             own = self._contender(snapshot, quarters)

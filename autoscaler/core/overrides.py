@@ -75,18 +75,23 @@ class Overrides:
 
     def at(self, now: float) -> Overrides:
         """Return what is in force at a time in seconds since the epoch."""
-        if all(one.until is None for one in self.declared):
+        if not any(one.until is not None for one in self.declared):
             return self
         left = (one for one in self.declared if one.until is None or now < one.until)
         return Overrides(tuple(left), self.problems)
 
     def get(self, key: Key) -> Override | None:
         """Return what is ordered by a key, None where nothing is."""
-        return next((one for one in self.declared if one.key is key), None)
+        for one in self.declared:  # most often there are none, and every tick asks many times
+            if one.key is key:
+                return one
+        return None
 
     @property
     def keeps_all(self) -> bool:
         """Whether no worker may be taken out of service, nor prepared for it."""
+        if not self.declared:
+            return False
         pinned = self.get(Key.PAUSED_REPLICAS) is not None
         paused = self.get(Key.PAUSED) is not None and not pinned
         return paused or any(self.get(key) is not None for key in (Key.EXCLUDE, Key.PAUSED_SCALE_IN))
