@@ -58,7 +58,9 @@ class HpaWorld(FleetWorld):
         self.create(replicas, **{"template": requests} | spec)
         self.advance(400.0)
 
-    def autoscale(self, name: str = NAME, *, kind: str = "StatefulSet", manager: str = "helm", **spec: Any) -> None:
+    def autoscale(
+        self, name: str = NAME, *, kind: str = "StatefulSet", manager: str = "helm", **spec: Any
+    ) -> None:
         """Create an autoscaler of the worker set; the keywords are fields of its spec."""
         reference = {"apiVersion": "apps/v1", "kind": kind, "name": NAME}
         wanted = {

@@ -141,8 +141,9 @@ def test_without_metrics_it_keeps_what_is_within_its_bounds(blind: HpaWorld) -> 
     assert blind.message("ScalingActive") == f"the HPA was unable to compute the replica count: {NO_CPU}"
     (event,) = blind.events("FailedGetResourceMetric")
     assert (event["message"], event["type"], event["count"]) == (NO_CPU, "Warning", 9)
+    first = f"failed to get cpu resource metric value: {NO_CPU}"
     assert blind.event_messages("FailedComputeMetricsReplicas") == [
-        f"invalid metrics (1 invalid out of 1), first error is: failed to get cpu resource metric value: {NO_CPU}"
+        f"invalid metrics (1 invalid out of 1), first error is: {first}"
     ]
 
 
@@ -194,8 +195,14 @@ def test_a_status_that_has_not_changed_is_not_written(blind: HpaWorld) -> None:
     ("reference", "why"),
     [
         ({"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "x"}, 'statefulsets.apps "x" not found'),
-        ({"apiVersion": "apps/v1", "kind": "Worker", "name": "x"}, 'no matches for kind "Worker" in group "apps"'),
-        ({"apiVersion": "v1", "kind": "Pod", "name": "x"}, "the server could not find the requested resource"),
+        (
+            {"apiVersion": "apps/v1", "kind": "Worker", "name": "x"},
+            'no matches for kind "Worker" in group "apps"',
+        ),
+        (
+            {"apiVersion": "v1", "kind": "Pod", "name": "x"},
+            "the server could not find the requested resource",
+        ),
     ],
     ids=["no such set", "no such kind", "no scale"],
 )

@@ -172,16 +172,16 @@ class HorizontalPodAutoscalerController:
         return Plan(verdict.replicas, reason, statuses)
 
     def _sight(self, hpa: JSON, target: Target, draft: Draft) -> Sight:
-        """Return what the metrics need, once it is clear which pods they are about."""
-        if not target.selector:
-            message = "the HPA target's scale is missing a selector"
-            self._refuse(hpa, target, draft, "InvalidSelector", message, "selector is required")
+        """Return what the metrics need. Raises `Failed` where the pods have another autoscaler too."""
         pods = target.pods(self._store)
         rivals = self._claims.claim(key_of(hpa), target.selector, pods)
         if rivals:
             listed = " ".join("/".join(key) for key in rivals)
             told = f"pods by selector {target.selector} are controlled by multiple HPAs: [{listed}]"
-            self._refuse(hpa, target, draft, "AmbiguousSelector", told, told)
+            self._warn(hpa, "AmbiguousSelector", told)
+            draft.say(ACTIVE, "AmbiguousSelector", told, holds=False)
+            draft.keep(target.replicas, ())
+            raise Failed("FailedComputeMetricsReplicas", told)
         return Sight(
             namespace=target.namespace,
             replicas=target.replicas,
@@ -191,14 +191,6 @@ class HorizontalPodAutoscalerController:
             settings=self._settings,
             now=self._clock(),
         )
-
-    def _refuse(self, hpa: JSON, target: Target, draft: Draft, reason: str, message: str, told: str) -> None:
-        """End a look at pods that cannot be told apart. Raises `Failed`."""
-        event = "SelectorRequired" if reason == "InvalidSelector" else reason
-        self._warn(hpa, event, told)
-        draft.say(ACTIVE, reason, message, holds=False)
-        draft.keep(target.replicas, ())
-        raise Failed("FailedComputeMetricsReplicas", told)
 
     def _measured(self, hpa: JSON, sight: Sight, draft: Draft) -> list[Measured | Unmeasured]:
         """Return what came of each metric. Raises `Failed` where those that are missing forbid to act."""

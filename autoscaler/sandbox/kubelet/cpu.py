@@ -68,7 +68,6 @@ def session_seconds() -> Mapping[int, float]:
             fields = entry.read_text().rpartition(")")[2].split()
         except OSError:
             continue  # it ended while we looked
-        if len(fields) >= _TIMES.stop:
-            ticks[int(fields[_SESSION])] += sum(map(int, fields[_TIMES]))
+        ticks[int(fields[_SESSION])] += sum(map(int, fields[_TIMES]))
     per_second = os.sysconf("SC_CLK_TCK")
     return {session: count / per_second for session, count in ticks.items()}
