@@ -6,7 +6,7 @@ reason, with the sentences that a real API server uses (recorded from 1.36).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from autoscaler.sandbox.objects.kinds import Kind
@@ -61,6 +61,12 @@ def required(field: str, rule: str = "") -> Cause:
 def forbidden_value(field: str, rule: str) -> Cause:
     """Return the cause for a value that may not be there."""
     return Cause("FieldValueForbidden", field, f"Forbidden: {rule}")
+
+
+def unsupported_value(field: str, value: str, supported: Iterable[str]) -> Cause:
+    """Return the cause for a word that is not one of those there are."""
+    words = ", ".join(f'"{word}"' for word in sorted(supported))
+    return Cause("FieldValueNotSupported", field, f'Unsupported value: "{value}": supported values: {words}')
 
 
 def _named(kind: Kind, name: str) -> JSON:

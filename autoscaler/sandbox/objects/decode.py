@@ -48,6 +48,7 @@ _MAPS = frozenset(
 _OPAQUE = frozenset({"annotations", "binaryData", "data", "labels", "managedFields", "stringData"})
 _QUANTITIES = frozenset({"limits", "requests", "hard", "used"})
 _LIMIT_QUANTITIES = frozenset({"default", "defaultRequest", "max", "min"})
+_TARGET_QUANTITIES = frozenset({"averageValue", "value"})  # of a HorizontalPodAutoscaler's metric
 _QUANTITY_RULE = (
     "quantities must match the regular expression "
     r"'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
@@ -149,6 +150,8 @@ def _without_unset(resource: str, field: str, value: Any) -> Any:  # noqa: ANN40
         return items
     if not isinstance(value, dict):
         return value
+    if field == "target" and resource == "horizontalpodautoscalers.autoscaling":
+        return {key: _canonical(item) if key in _TARGET_QUANTITIES else item for key, item in value.items()}
     if field in _QUANTITIES or (resource == "limitranges" and field in _LIMIT_QUANTITIES):
         return {key: _canonical(amount) for key, amount in value.items()}
     found = ((key, _without_unset(resource, key, item)) for key, item in value.items())

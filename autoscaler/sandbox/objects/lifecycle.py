@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from autoscaler.sandbox.objects import shapes
@@ -31,10 +31,10 @@ _KEPT = (
 )
 
 
-def created(kind: Kind, obj: JSON, now: str, record: Record) -> JSON:
+def created(kind: Kind, obj: JSON, now: str, record: Record, *, features: Collection[str] = ()) -> JSON:
     """Return a decoded object, changed in place, as a new one without a version.
 
-    Raises `ApiError` 422.
+    `features` are the feature gates that are on. Raises `ApiError` 422.
     """
     meta: JSON = obj["metadata"]
     for field in (*_KEPT, "managedFields"):
@@ -47,7 +47,7 @@ def created(kind: Kind, obj: JSON, now: str, record: Record) -> JSON:
     set_defaults(kind, obj)
     status = first_status(kind, obj)
     obj |= {} if status is None else {"status": status}
-    check(kind, obj)
+    check(kind, obj, features=features)
     record(shapes.empty(kind) | ({} if status is None else {"status": status}), obj)
     if kind.kept:
         meta |= {"uid": str(uuid.uuid4()), "creationTimestamp": now}
@@ -56,7 +56,15 @@ def created(kind: Kind, obj: JSON, now: str, record: Record) -> JSON:
     return obj
 
 
-def replaced(kind: Kind, old: JSON, obj: JSON, subresource: str, record: Record) -> JSON:
+def replaced(
+    kind: Kind,
+    old: JSON,
+    obj: JSON,
+    subresource: str,
+    record: Record,
+    *,
+    features: Collection[str] = (),
+) -> JSON:
     """Return what a decoded object, changed in place, makes of an old one: `old` where that is nothing.
 
     Through "status" only the status changes, through "scale" only the replicas, otherwise all but the
@@ -70,7 +78,7 @@ def replaced(kind: Kind, old: JSON, obj: JSON, subresource: str, record: Record)
     else:
         _keep(kind, old, obj)
         set_defaults(kind, obj)
-    check(kind, obj, old)
+    check(kind, obj, old, features=features)
     record(old, obj)
     if kind.generations and _counts(kind, old, obj, subresource):
         obj["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
