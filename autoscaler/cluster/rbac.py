@@ -1,9 +1,10 @@
 """Which rights the daemon needs, worked out from its configuration: these and no others.
 
 An autoscaler that may read every Secret is the best way into a cluster. So each namespace has a Role
-of its own that names the workloads which may be scaled and the Secrets which may be read, and a
-daemon in dry run is not given the right to scale anything at all. Rules of a Role only add up, and a
-list or a watch cannot be held to names, so reading workloads and pods is for the whole namespace.
+of its own that names the workloads which may be scaled, the HPAs whose minimum may be moved and the
+Secrets which may be read, and a daemon in dry run is not given the right to scale anything at all. Rules
+of a Role only add up, and a list or a watch cannot be held to names, so reading workloads, pods and HPAs
+is for the whole namespace.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from autoscaler.cluster.url_sources import taken_from_template
 from autoscaler.cluster.workloads import PLURALS
 from autoscaler.config.model import Settings, TargetSettings
 from autoscaler.core.model import TargetRef
+from autoscaler.core.policy import HpaMode
 
 Manifest = dict[str, Any]
 
@@ -39,12 +41,14 @@ def rights(
     settings: Settings,
     template_secrets: Mapping[TargetRef, Collection[str]],
     account: ServiceAccount,
+    hpas: Mapping[TargetRef, Collection[str]] | None = None,
 ) -> tuple[Manifest, ...]:
     """Return the roles that the settings call for, each followed by its binding to the account.
 
     `template_secrets` are the names of the Secrets that the pod template of a target takes its
     URLs from. They count only for a target of which a URL comes from there; one that is missing may
-    read no Secret of its template.
+    read no Secret of its template. `hpas` are the names of the HorizontalPodAutoscalers that scale a target
+    too; they count only where its mode is floor, and one that is missing may not be written to.
     """
     documents: list[Manifest] = []
     if settings.controller.cluster_wide:
@@ -53,6 +57,9 @@ def rights(
         targets = [target for target in settings.targets if target.namespace == namespace]
         rules = [] if settings.controller.cluster_wide else _reading(targets)
         rules += _scaling(targets, dry_run=settings.controller.dry_run)
+        floored = {name for target in targets for name in _floored(target, hpas or {})}
+        if floored and not settings.controller.dry_run:
+            rules.append(_rule("autoscaling", "horizontalpodautoscalers", ["patch"], floored))
         secrets = {name for target in targets for name in _secrets(target, template_secrets)}
         if secrets:
             rules.append(_rule("", "secrets", ["get"], secrets))
@@ -79,6 +86,7 @@ def _reading(targets: Iterable[TargetSettings]) -> list[Manifest]:
     rules = [_rule("apps", "statefulsets", verbs), _rule("", "pods", verbs)]
     if any(target.kind == "Deployment" for target in targets):
         rules += [_rule("apps", "deployments", verbs), _rule("apps", "replicasets", verbs)]
+    rules.append(_rule("autoscaling", "horizontalpodautoscalers", verbs))
     return rules
 
 
@@ -99,8 +107,12 @@ def _scaling(targets: Collection[TargetSettings], *, dry_run: bool) -> list[Mani
 
 
 def _state() -> list[Manifest]:
-    """Return the right to remember in its own namespace which workers it told to take no tasks."""
+    """Return the right to remember in its own namespace what it has to undo: cordons, and HPAs' floors."""
     return [_rule("", "configmaps", ["get", "list", "watch", "create", "patch", "delete"])]
+
+
+def _floored(target: TargetSettings, hpas: Mapping[TargetRef, Collection[str]]) -> Collection[str]:
+    return hpas.get(target.ref, ()) if target.hpa == HpaMode.FLOOR else ()
 
 
 def _secrets(target: TargetSettings, template_secrets: Mapping[TargetRef, Collection[str]]) -> Iterable[str]:

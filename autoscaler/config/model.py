@@ -14,7 +14,7 @@ from autoscaler.config.hints import HintSettings
 from autoscaler.config.scaling import DrainSettings, FallbackSettings, ScaleDownSettings, ScaleUpSettings
 from autoscaler.config.setting import setting
 from autoscaler.core.model import TargetRef
-from autoscaler.core.policy import Fallback, FallbackMode, Policy
+from autoscaler.core.policy import Fallback, FallbackMode, HpaMode, Policy
 
 LONGEST_GAP_SECONDS = 30.0
 
@@ -85,6 +85,13 @@ class TargetSettings:
         at_least=1,
         example="7200",
     )
+    hpa: str = setting(
+        "what to do beside a HorizontalPodAutoscaler on the same target: activate goes to zero and comes "
+        "from there, and it rules between; floor has its minReplicas follow the demand; own scales against "
+        "it; observe writes nothing to the target",
+        HpaMode.ACTIVATE.value,
+        choices=tuple(mode.value for mode in HpaMode),
+    )
     fallback: FallbackSettings = setting("what to do while the demand is unknown for long", FallbackSettings)
     scale_up: ScaleUpSettings = setting("how fast it may grow", ScaleUpSettings, aliases=("scaleUp",))
     scale_down: ScaleDownSettings = setting(
@@ -116,6 +123,7 @@ class TargetSettings:
             visibility_timeout_seconds=self.broker.visibility_timeout_seconds,
             remote_control=self.remote_control,
             drain=self.drain.rules(),
+            hpa=HpaMode(self.hpa),
             fallback=Fallback(
                 FallbackMode(self.fallback.mode), self.fallback.replicas, self.fallback.after_seconds
             ),

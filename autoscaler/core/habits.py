@@ -9,7 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from autoscaler.core.hpa import Hpa
 from autoscaler.core.model import Reading, unknown
+from autoscaler.core.policy import HpaMode
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ LABELS = {
     "redelivers": "kind of broker",
     "visibility_seconds": "visibility timeout",
     "longest_task_seconds": "how long tasks run",
+    "hpas": "HorizontalPodAutoscalers",
 }
 """What a reading is called for people."""
 
@@ -52,10 +55,12 @@ class Habits:
     does. `shell` says that a shell stands between SIGTERM and the worker. `redelivers` says that the
     broker hands a task out again after the visibility timeout. A `prefetch_multiplier` of 0 is without
     limit. `fair` says that a task is not written to a busy process of the pool. `longest_task_seconds`
-    is the longest that a task has run of those that run now. `max_replicas`, `expected_task_seconds`
-    and `configured_visibility_seconds` are the target's own settings.
+    is the longest that a task has run of those that run now. `min_replicas`, `max_replicas`, `hpa_mode`,
+    `expected_task_seconds` and `configured_visibility_seconds` are the target's own settings.
     """
 
+    min_replicas: int | None = None
+    hpa_mode: HpaMode | None = None
     max_replicas: int | None = None
     expected_task_seconds: float | None = None
     configured_visibility_seconds: float | None = None
@@ -73,6 +78,7 @@ class Habits:
     redelivers: Reading[bool] = UNSEEN
     visibility_seconds: Reading[float] = UNSEEN
     longest_task_seconds: Reading[float] = UNSEEN
+    hpas: Reading[tuple[Hpa, ...]] = UNSEEN
 
 
 def gaps(habits: Habits) -> tuple[str, ...]:

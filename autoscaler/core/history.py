@@ -16,6 +16,9 @@ from dataclasses import dataclass, replace
 from autoscaler.core.model import Decision
 from autoscaler.core.policy import Policy
 
+LONGEST_HPA_WINDOW_SECONDS = 3600.0
+"""The longest stabilisation window that an HPA can have."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
@@ -32,7 +35,9 @@ class History:
     `peaks` and `troughs` are the proposals that can still be the highest and the lowest of a window,
     `changes` the changes made within the longest rate period. `idle_since` is the time from which
     every look found nothing to do, None when the last look found something or could not tell.
-    `known_at` is when the demand was last known.
+    `known_at` is when the demand was last known. `left` are the replicas as the last look left them,
+    `raised` the last time that somebody else had raised them since, and to how many; `asked` are the
+    numbers that the metrics of an HPA asked for and that can still be the highest of its window.
     """
 
     peaks: tuple[Mark, ...]
@@ -41,12 +46,18 @@ class History:
     changes: tuple[Mark, ...] = ()
     idle_since: float | None = None
     known_at: float = 0.0
+    left: int | None = None
+    raised: Mark | None = None
+    asked: tuple[Mark, ...] = ()
 
     @classmethod
     def seeded(cls, at: float, replicas: int) -> History:
-        """Return the memory of somebody who has just arrived: the present counts as the proposal."""
+        """Return the memory of somebody who has just arrived: the present counts as the proposal.
+
+        It counts as what an HPA asked for, too.
+        """
         mark = (Mark(at, replicas),)
-        return cls(peaks=mark, troughs=mark, observed_at=at, known_at=at)
+        return cls(peaks=mark, troughs=mark, observed_at=at, known_at=at, left=replicas, asked=mark)
 
     def highest(self, since: float) -> int | None:
         """Return the highest proposal made after `since`, None without any."""
@@ -59,6 +70,15 @@ class History:
     def added(self, since: float) -> int:
         """Return the replicas added after `since`, less those removed (negative: more removed)."""
         return sum(change.replicas for change in self.changes if change.at > since)
+
+    def highest_asked(self, since: float) -> int:
+        """Return the highest number that the metrics of an HPA asked for after `since`, 0 without any."""
+        return max((mark.replicas for mark in self.asked if mark.at > since), default=0)
+
+    def last_raise(self, at: float, replicas: int) -> Mark | None:
+        """Return the last time that somebody else raised the replicas, which are so many at `at`."""
+        risen = self.left is not None and replicas > self.left
+        return Mark(at, replicas) if risen else self.raised
 
     def idle_seconds(self, at: float, policy: Policy) -> float:
         """Return for how long every look up to `at`, which found nothing to do, has found nothing.
@@ -91,8 +111,19 @@ class History:
             observed_at=decision.at,
             idle_since=idle_since,
             known_at=self.known_at if decision.demand_slots is None else decision.at,
+            left=decision.current,
+            raised=self.last_raise(decision.at, decision.current),
+            asked=self._asked(decision),
         )
+
+    def _asked(self, decision: Decision) -> tuple[Mark, ...]:
+        oldest, asks = decision.at - LONGEST_HPA_WINDOW_SECONDS, decision.hpa_asks
+        lately = (mark for mark in self.asked if mark.at > oldest)
+        if asks is None:
+            return tuple(lately)
+        return (*(mark for mark in lately if mark.replicas > asks), Mark(decision.at, asks))
 
     def moved(self, at: float, replicas: int) -> History:
         """Return the memory after a change by `replicas` (negative: removed)."""
-        return replace(self, changes=(*self.changes, Mark(at, replicas)))
+        left = None if self.left is None else self.left + replicas
+        return replace(self, changes=(*self.changes, Mark(at, replicas)), left=left)

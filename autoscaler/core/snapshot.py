@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from autoscaler.core.account import BrokerAccount, Hint, WorkerAccount
+from autoscaler.core.hpa import Hpa
 from autoscaler.core.model import Cordon, Quality, Reading, TargetRef, WorkerSet
 
 
@@ -34,6 +35,11 @@ class Snapshot:
     cordons: tuple[Cordon, ...] | None = ()
     cordons_detail: str = ""
     closing: bool = False
+
+    @property
+    def hpas(self) -> Reading[tuple[Hpa, ...]]:
+        """The HorizontalPodAutoscalers that scale it too."""
+        return self.workers.hpas
 
     @property
     def withheld(self) -> tuple[str, ...]:

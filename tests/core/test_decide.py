@@ -37,6 +37,7 @@ def test_the_limits_are_applied_in_this_order():
         "rollout",
         "last_worker",
         "fallback",
+        "hpa",
         "closing",
     ]
     assert [*(limit.__name__ for limit in LIMITS), "drain"] == list(STAGES)

@@ -15,9 +15,15 @@ ALLOWED = (
     | {("apps", "deployments/scale", verb) for verb in ("get", "patch")}
     | {("", "pods", "patch")}
     | {("", "configmaps", verb) for verb in (*READING, "create", "patch", "delete")}
+    # An HPA on a target undoes what is written beside it, so it has to be known of. Its minimum is moved only
+    # where the configuration says so (hpa = "floor"): a patch cannot be held to one field, so it is held to
+    # the names of the HPAs that scale those targets.
+    | {("autoscaling", "horizontalpodautoscalers", verb) for verb in (*READING, "patch")}
 )
 # These are never given for a whole namespace.
 BY_NAME = {"statefulsets/scale", "deployments/scale", "secrets"}
+# Nor are these, which could do harm where reading does none.
+WRITTEN_BY_NAME = {("horizontalpodautoscalers", "patch")}
 # These are given in the daemon's own namespace alone.
 AT_HOME = {"configmaps"}
 
@@ -31,6 +37,11 @@ class Grant:
     resource: str
     verb: str
     names: tuple[str, ...]
+
+    @property
+    def needs_names(self) -> bool:
+        """Whether it may be given for named objects alone."""
+        return self.resource in BY_NAME or (self.resource, self.verb) in WRITTEN_BY_NAME
 
     @property
     def permission(self) -> tuple[str, str, str]:

@@ -15,6 +15,7 @@ from autoscaler.core.limits.behavior import (
     tolerance,
 )
 from autoscaler.core.limits.caution import certainty, closing, fallback, last_worker, rollout, withheld
+from autoscaler.core.limits.hpa import hpa
 from autoscaler.core.limits.view import Limit
 
 LIMITS: tuple[Limit, ...] = (
@@ -29,5 +30,6 @@ LIMITS: tuple[Limit, ...] = (
     rollout,
     last_worker,
     fallback,
+    hpa,
     closing,
 )

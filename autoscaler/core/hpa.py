@@ -1,0 +1,93 @@
+"""A HorizontalPodAutoscaler on a target, as far as living beside it takes.
+
+It knows nothing of tasks: on CPU it takes a worker that waits for a database for idle, and lowers past it.
+At no replicas it does nothing, and what is below its minimum or below what its metrics ask for it puts back
+at its next look (pkg/controller/podautoscaler/horizontal.go in Kubernetes).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+USUAL_TOLERANCE = 0.1
+USUAL_WINDOW_SECONDS = 300.0
+"""The defaults of the HPA controller's flags, which cannot be read from here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hpa:
+    """What is known of one.
+
+    `min_replicas` is the minimum that is in force, `own_min` the one that its user gave it: they differ
+    while we have moved it. `floored` says that the latter is remembered, to be restored. `load` is how
+    many times its target the busiest of its metrics was, None without any, when there were `replicas`.
+    `window_seconds` is for how long it follows the highest that its metrics asked for; a `load` that is
+    within `tolerance` of 1 changes nothing. `metrics` names what it looks at, `inactive` says why it does
+    not compute anything at present.
+    """
+
+    name: str
+    uid: str
+    min_replicas: int
+    max_replicas: int
+    own_min: int
+    floored: bool = False
+    load: float | None = None
+    replicas: int = 0
+    tolerance: float = USUAL_TOLERANCE
+    window_seconds: float = USUAL_WINDOW_SECONDS
+    metrics: tuple[str, ...] = ()
+    inactive: str = ""
+    made_by_keda: bool = False
+
+    @property
+    def scales_to_zero(self) -> bool:
+        """Whether its user has given it the last worker too, which takes the feature gate HPAScaleToZero."""
+        return self.own_min == 0
+
+    def asks(self, unmeasured: int) -> int | None:
+        """Return the replicas that its metrics ask for, None while they are missing.
+
+        So many pods as are `unmeasured` count as being just at the target when that means fewer to go, as
+        they do for the controller (replica_calculator.go), and as using nothing when it means more to come.
+        """
+        if self.load is None or not self.replicas:
+            return None
+        measured = max(0, self.replicas - unmeasured)
+        worth = self.load * measured + (self.replicas - measured if self.load < 1 else 0)
+        turned = self.load > 1 and worth < self.replicas
+        if turned or abs(worth / self.replicas - 1) <= self.tolerance:
+            return self.replicas
+        return math.ceil(round(worth, 6))
+
+    def __str__(self) -> str:
+        on = f" on {', '.join(self.metrics)}" if self.metrics else ""
+        return f"HPA {self.name} ({self.own_min} to {self.max_replicas}{on})"
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """What is to become of an HPA's minimum: from `was` to `to`.
+
+    `own` is the user's own, to be remembered before anything is written. `released` says that this is the
+    end of it: his own is in force again and need not be remembered any more.
+    """
+
+    name: str
+    uid: str
+    was: int
+    to: int
+    own: int
+    released: bool = False
+
+    @classmethod
+    def of(cls, hpa: Hpa, to: int, *, released: bool = False) -> Floor:
+        """Return the move of an HPA's minimum to another."""
+        return cls(hpa.name, hpa.uid, hpa.min_replicas, to, hpa.own_min, released)
+
+    def __str__(self) -> str:
+        if self.was == self.to:
+            return f"minReplicas of HPA {self.name} is its own {self.own}"
+        again = ", its own" if self.released else ""
+        return f"minReplicas of HPA {self.name} {self.was} → {self.to}{again}"
