@@ -47,17 +47,16 @@ class Hpa:
         return self.own_min == 0
 
     def asks(self, unmeasured: int) -> int | None:
-        """Return the replicas that its metrics ask for, None while they are missing.
+        """Return the most replicas that its metrics may ask for, None while they are missing.
 
-        So many pods as are `unmeasured` count as being just at the target when that means fewer to go, as
-        they do for the controller (replica_calculator.go), and as using nothing when it means more to come.
+        As many pods as may be `unmeasured` count as being just at the target where that means more to stay,
+        as they do for the controller (replica_calculator.go).
         """
         if self.load is None or not self.replicas:
             return None
-        measured = max(0, self.replicas - unmeasured)
-        worth = self.load * measured + (self.replicas - measured if self.load < 1 else 0)
-        turned = self.load > 1 and worth < self.replicas
-        if turned or abs(worth / self.replicas - 1) <= self.tolerance:
+        unmeasured = min(unmeasured, self.replicas)
+        worth = self.load * self.replicas + max(0.0, 1 - self.load) * unmeasured
+        if abs(worth / self.replicas - 1) <= self.tolerance:
             return self.replicas
         return math.ceil(round(worth, 6))
 

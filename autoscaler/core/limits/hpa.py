@@ -89,6 +89,8 @@ def _floored(proposed: int, one: Hpa, view: View) -> Step | None:
         return None
     if least <= one.own_min:
         return Step("hpa", least, "HpaMinReplicas", f"minReplicas of {one} is {one.own_min}")
+    if one.load is None and _unmeasured(view):
+        return Step("hpa", least, "HpaWants", f"{one} is about to see the metrics of new workers")
     message = f"{one} or somebody else has asked for {least} within {_window(one):g} s: fewer are put back"
     return Step("hpa", least, "HpaWants", message)
 
@@ -114,30 +116,34 @@ def _peace(view: View) -> Step | None:
 
 
 def asked(view: View) -> int | None:
-    """Return what the metrics of the HPA ask for at present, None where that is not known."""
+    """Return what the metrics of the HPA ask for at most, None where that is not known."""
     one = sole(view)
-    if one is None:
-        return None
-    young = sum(
+    return None if one is None else one.asks(_unmeasured(view))
+
+
+def _unmeasured(view: View) -> int:
+    """Return how many pods may have no metrics yet."""
+    return sum(
         pod.occupied
         and not pod.terminating
         and (pod.started_at is None or view.snapshot.now - pod.started_at < METRICS_AFTER_SECONDS)
         for pod in view.snapshot.workers.pods
     )
-    return one.asks(young)
 
 
 def least_standing(view: View) -> int:
     """Return the fewest replicas, no more than there are and beside none at all, that nobody puts back.
 
     Fewer than the HPA's own minimum, or than its metrics have asked for within its window, do not stand;
-    where it rules between its bounds nothing does but what is there.
+    where it rules between its bounds, or is about to see its first metrics, nothing does but what is there.
     """
     one, current = sole(view), view.current
     if one is None or view.policy.hpa in {HpaMode.OWN, HpaMode.OBSERVE}:
         return 0
     if view.policy.hpa is HpaMode.ACTIVATE:
         return current
+    if one.load is None and _unmeasured(view):
+        return min(current, one.max_replicas)
     at, window = view.snapshot.at, _window(one)
     raised = view.history.last_raise(at, current)
     lately = raised.replicas if raised is not None and at - raised.at < window else 0
