@@ -54,7 +54,6 @@ class Stage:
         self._sending = threading.Lock()
         self._stack = contextlib.ExitStack()
         self._daemon: Session | None = None
-        self._port = 0
 
     def __enter__(self) -> Self:
         """Start the servers and put the worker sets there."""
@@ -135,9 +134,10 @@ class Stage:
         return tuple(sorted(found))
 
     def start_daemon(self) -> None:
-        """Start the daemon as a process of its own, and wait until it is ready."""
-        self._port = free_port()
-        config = self.configure(self.manner)
+        """Start the daemon as a process of its own, told of the stage's manner; wait until it is ready."""
+        port = free_port()
+        config = self.folder / "config.toml"
+        config.write_text(configuration(self.targets, self.manner, port=port))
         environment = {name: value for name, value in os.environ.items() if name != "KUBECONFIG"}
         environment |= {
             "KUBECONFIG": str(self.cluster.kubeconfig),
@@ -153,17 +153,10 @@ class Stage:
                 output=output,
             )
         deadline = time.monotonic() + READY_SECONDS
-        while not is_ready(self._port):
+        while not is_ready(port):
             if time.monotonic() > deadline:
                 raise TimeoutError(f"the daemon is not ready: {self.log()[-3000:]}")
             time.sleep(0.05)
-
-    def configure(self, manner: Manner) -> Path:
-        """Write the daemon's configuration, which it reads again when it runs; return where."""
-        config = self.folder / "config.toml"
-        draft = self.folder / "config.draft"
-        draft.write_text(configuration(self.targets, manner, port=self._port))
-        return draft.replace(config)
 
     def stop_daemon(self) -> None:
         """Have the daemon end as Kubernetes would."""
