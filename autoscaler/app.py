@@ -15,10 +15,12 @@ from autoscaler.brokers.workers import Workforce
 from autoscaler.cluster.broker_urls import ClusterBrokerUrls
 from autoscaler.cluster.client import Api
 from autoscaler.cluster.cordons import ConfigMapCordons
+from autoscaler.cluster.quotas import NamespaceQuotas
 from autoscaler.cluster.scale import ApiScaler, DryRunScaler
 from autoscaler.cluster.url_sources import UrlSources
 from autoscaler.cluster.view import ClusterView
 from autoscaler.config.model import Settings, deployment_namespaces
+from autoscaler.contest import Contests
 from autoscaler.core.model import TargetRef
 from autoscaler.daemon import Daemon, Tick
 from autoscaler.dry_run import ImaginedCordons
@@ -77,6 +79,12 @@ class Service:
             containers=containers.get,
             deployments=deployment_namespaces(settings),
         )
+        self._quotas = NamespaceQuotas(
+            api,
+            None if controller.cluster_wide else {target.namespace for target in settings.targets},
+            self._view,
+            clock,
+        )
         self._brokers = BrokerRegistry(clock=clock)
         self._workforce = Workforce(clock)
         self._cordons = (
@@ -103,6 +111,7 @@ class Service:
             scaler, cordons = ApiScaler(self._api, self._view), self._cordons
             orders = workforce = self._workforce
         reporter = Reporters(LogReporter(), self._metrics)
+        contests = Contests(self._quotas, self._targets)
         return Daemon(
             controller,
             [
@@ -115,6 +124,7 @@ class Service:
                     scaler=scaler,
                     orders=orders,
                     cordons=cordons,
+                    contests=contests,
                     reporter=reporter,
                     clock=self._clock,
                     wall=time.time,
@@ -145,6 +155,7 @@ class Service:
             {"/healthz": self.unhealthy, "/readyz": self.unready},
         )
         self._view.start()
+        self._quotas.start()
         if self._cordons is not None:
             self._cordons.start()
         self._hints.start()
@@ -167,6 +178,7 @@ class Service:
         self._hints.close()
         self._workforce.close()
         self._brokers.close()
+        self._quotas.stop()
         self._view.stop()
         if self._server is not None:
             self._server.close()
@@ -197,6 +209,7 @@ class Service:
         while not stop.is_set() and self._clock() < deadline:
             if self._view.wait_settled(SHORT_WAIT_SECONDS, self._clock):
                 break
+        self._quotas.wait_settled(max(0.0, deadline - self._clock()))
         self._look_for_strays(max(0.0, deadline - self._clock()))
         self._daemon.run(stop, self._metrics.ticked)
         log.info("stopped")
@@ -206,6 +219,7 @@ class Service:
         self._announce()
         patience = self._settings.controller.api_timeout_seconds
         self._view.wait_settled(patience, self._clock)
+        self._quotas.wait_settled(patience)
         self._look_for_strays(patience)
         return self._daemon.look_once(patience)
 

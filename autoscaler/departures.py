@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from autoscaler.core.model import Decision, WorkerSet
+from autoscaler.core.model import Decision, Notice, WorkerSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +25,16 @@ class Departure:
         meant = frozenset(decision.departing)
         return cls(meant, frozenset(there - meant))
 
-    def missed(self, workers: WorkerSet) -> tuple[str, ...]:
-        """Return the pods that go, or are gone, while one that was meant to go stays."""
+    def missed(self, workers: WorkerSet) -> Notice | None:
+        """Return the pods that go, or are gone, while one that was meant to go stays; None without any."""
         there = {pod.name for pod in workers.pods if not pod.terminating}
-        return tuple(sorted(self.kept - there)) if self.meant & there else ()
+        gone = tuple(sorted(self.kept - there))
+        if not gone or not self.meant & there:
+            return None
+        message = (
+            f"{', '.join(gone)} went in place of pods that were proven idle: a task may have ended with them"
+        )
+        return Notice("OtherPodsWent", message, gone)
 
     def over(self, workers: WorkerSet) -> bool:
         """Return whether as many pods have gone as were meant to."""

@@ -10,11 +10,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from autoscaler.config.model import BrokerSettings, TargetSettings
+from autoscaler.config.broker import BrokerSettings
+from autoscaler.config.model import TargetSettings
 from autoscaler.core.account import BrokerAccount, Hint, WorkerAccount
 from autoscaler.core.model import (
     Cordon,
     Decision,
+    Notice,
     Order,
     Outcome,
     Reading,
@@ -22,6 +24,7 @@ from autoscaler.core.model import (
     WorkerPod,
     WorkerSet,
 )
+from autoscaler.core.quarters import Quarters
 from autoscaler.core.snapshot import Snapshot
 
 
@@ -106,6 +109,21 @@ class Cluster(Protocol):
 
     def worker_set(self, target: TargetRef) -> Reading[WorkerSet]:
         """Return what was last seen of a target: unknown when it does not exist, with the reason."""
+        ...
+
+
+class Quotas(Protocol):
+    """What limits the pods of a namespace, as it is seen from here, without asking."""
+
+    def quarters(self, target: TargetRef) -> Quarters | None:
+        """Return what limits a target's workers, None where nothing does or nothing is known."""
+        ...
+
+    def pending(self, namespace: str) -> str:
+        """Return why it is not known yet what limits a namespace.
+
+        Empty where it is, and where it cannot be known for want of the right to read it.
+        """
         ...
 
 
@@ -208,8 +226,8 @@ class Reporter(Protocol):
         """Take note that nothing could be decided for a target."""
         ...
 
-    def missed(self, target: TargetRef, pods: Sequence[str]) -> None:
-        """Take note of pods that went though others were meant to."""
+    def notice(self, target: TargetRef, notice: Notice) -> None:
+        """Take note of something that is no decision, once each time that it happens."""
         ...
 
     def failed(self, target: TargetRef, error: BaseException) -> None:

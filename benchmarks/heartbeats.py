@@ -22,7 +22,7 @@ import redis
 
 from autoscaler.brokers.address import parse
 from autoscaler.brokers.heartbeats_streams import Streams
-from autoscaler.config.model import BrokerSettings
+from autoscaler.config.broker import BrokerSettings
 from autoscaler.core.model import TargetRef
 from benchmarks.read_depth import redis_server
 

@@ -25,7 +25,7 @@ from autoscaler.brokers.address import parse
 from autoscaler.brokers.names import Names
 from autoscaler.brokers.workers_answers import FACTS, HELD
 from autoscaler.brokers.workers_line import ControlLine
-from autoscaler.config.model import BrokerSettings
+from autoscaler.config.broker import BrokerSettings
 from benchmarks.read_depth import redis_server
 
 EVERY = 20

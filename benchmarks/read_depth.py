@@ -27,7 +27,7 @@ import redis
 from autoscaler.brokers.address import redis_address
 from autoscaler.brokers.plan import plan
 from autoscaler.brokers.redis import RedisReader
-from autoscaler.config.model import BrokerSettings
+from autoscaler.config.broker import BrokerSettings
 from autoscaler.core.model import TargetRef
 from autoscaler.ports import DepthQuery
 

@@ -25,7 +25,7 @@ from autoscaler.brokers.names import Names
 from autoscaler.brokers.rabbitmq import MISSING_SECONDS, RabbitReader
 from autoscaler.brokers.rabbitmq_address import AmqpAddress
 from autoscaler.brokers.rabbitmq_management import ManagementFeed
-from autoscaler.config.model import BrokerSettings
+from autoscaler.config.broker import BrokerSettings
 from autoscaler.core.model import TargetRef
 from autoscaler.ports import DepthQuery
 from autoscaler.sandbox.rabbitmq_server import USER, RabbitServer

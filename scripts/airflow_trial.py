@@ -28,7 +28,8 @@ from typing import IO, Any
 
 import redis
 
-from autoscaler.config.model import AirflowSettings, DatabaseSettings, PrometheusSettings, TargetSettings
+from autoscaler.config.airflow import AirflowSettings, DatabaseSettings
+from autoscaler.config.model import PrometheusSettings, TargetSettings
 from autoscaler.metrics_sources.airflow_health import COUNTS_NOTHING
 from autoscaler.metrics_sources.hints import Hints
 from autoscaler.sandbox.cluster import SandboxCluster

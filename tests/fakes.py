@@ -6,11 +6,13 @@ import threading
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
-from autoscaler.config.model import BrokerSettings, TargetSettings
+from autoscaler.config.broker import BrokerSettings
+from autoscaler.config.model import TargetSettings
 from autoscaler.core.account import BrokerAccount, Delivered, Hint, QueueMessages, WorkerAccount
 from autoscaler.core.model import (
     Cordon,
     Decision,
+    Notice,
     Order,
     Outcome,
     OutcomeKind,
@@ -21,6 +23,7 @@ from autoscaler.core.model import (
     fresh,
     unknown,
 )
+from autoscaler.core.quarters import Quarters
 from autoscaler.core.queues import matches
 from autoscaler.core.snapshot import Snapshot
 from autoscaler.ports import BrokerUnknown, DepthQuery
@@ -275,6 +278,22 @@ class FakeUrls:
         self.doubted.append(target.name)
 
 
+class FakeQuotas:
+    """What limits each target's workers."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, Quarters] = {}
+        self.waiting = ""
+
+    def quarters(self, target: TargetRef) -> Quarters | None:
+        """Return what was put here."""
+        return self.found.get(target.name)
+
+    def pending(self, namespace: str) -> str:
+        """Return what is being waited for."""
+        return self.waiting
+
+
 class FakeReporter:
     """A list of everything that was reported."""
 
@@ -282,7 +301,7 @@ class FakeReporter:
         self.reports: list[tuple[str, Decision, Outcome]] = []
         self.sights: list[tuple[str, str]] = []
         self.failures: list[tuple[str, BaseException]] = []
-        self.misses: list[tuple[str, ...]] = []
+        self.notices: list[Notice] = []
 
     def report(self, snapshot: Snapshot, decision: Decision, outcome: Outcome) -> None:
         """Note it."""
@@ -293,9 +312,9 @@ class FakeReporter:
         """Note it."""
         self.sights.append((target.name, reason))
 
-    def missed(self, target: TargetRef, pods: Sequence[str]) -> None:
+    def notice(self, target: TargetRef, notice: Notice) -> None:
         """Note it."""
-        self.misses.append(tuple(pods))
+        self.notices.append(notice)
 
     def failed(self, target: TargetRef, error: BaseException) -> None:
         """Note it."""

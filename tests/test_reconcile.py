@@ -6,13 +6,15 @@ from functools import partial
 import pytest
 
 from autoscaler.cluster.scale import DryRunScaler
-from autoscaler.config.model import DrainSettings, ScaleDownSettings, TargetSettings
+from autoscaler.config.model import TargetSettings
+from autoscaler.config.scaling import DrainSettings, ScaleDownSettings
+from autoscaler.contest import Contests
 from autoscaler.core.account import BrokerAccount, Delivered, Hint, QueueMessages, WorkerAccount
 from autoscaler.core.model import Outcome, OutcomeKind, WorkerPod, WorkerSet, fresh, stale, unknown
 from autoscaler.observe import aged, dated, slots_per_worker
 from autoscaler.reconcile import Reconciler
 from tests.builders import NOW, depth, worker
-from tests.fakes import Clock, FakeCluster, FakeCordons, FakeHints, FakeReporter, FakeWorkforce
+from tests.fakes import Clock, FakeCluster, FakeCordons, FakeHints, FakeQuotas, FakeReporter, FakeWorkforce
 
 
 class Bench:
@@ -23,6 +25,7 @@ class Bench:
         self.workforce = FakeWorkforce()
         self.hints = FakeHints()
         self.cordons = FakeCordons()
+        self.quotas = FakeQuotas()
         self.reporter = FakeReporter()
         self.clock = Clock()
         self.now = NOW
@@ -36,6 +39,7 @@ class Bench:
             scaler=scaler or self.cluster,
             orders=self.workforce,
             cordons=self.cordons,
+            contests=Contests(self.quotas, [target.ref]),
             reporter=self.reporter,
             clock=self.clock,
             wall=lambda: self.now,
@@ -208,11 +212,11 @@ def test_pods_of_a_deployment_that_went_in_place_of_others_are_told():
     assert bench.cluster.asked == [("w", 2, 1)]
     bench.cluster.put("w", 1, pods=pods)
     bench.tick()
-    assert bench.reporter.misses == []
+    assert bench.reporter.notices == []
     bench.cluster.put("w", 1, pods=[replace(pods[0], terminating=True), pods[1]])
     for _ in range(2):
         bench.tick()
-    assert bench.reporter.misses == [("w-a",)]
+    assert [(n.reason, n.pods) for n in bench.reporter.notices] == [("OtherPodsWent", ("w-a",))]
 
 
 def test_those_who_are_to_go_are_attended_to():

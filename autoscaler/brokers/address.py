@@ -17,7 +17,7 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urls
 
 from autoscaler.brokers.rabbitmq_address import AMQP_PARSERS, AmqpAddress, together
 from autoscaler.brokers.tls import TLS_PARAMETERS, Tls, tls_of
-from autoscaler.config.model import BrokerSettings
+from autoscaler.config.broker import BrokerSettings
 from autoscaler.ports import BrokerUnknown
 
 DEFAULT_HOST = "127.0.0.1"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from autoscaler.brokers.routes import bindings_of
 from autoscaler.brokers.talk import Refused, Talk, Words, array
-from autoscaler.config.model import BrokerSettings
+from autoscaler.config.broker import BrokerSettings
 from autoscaler.core.model import Reading, fresh, unknown
 from autoscaler.core.queues import matches
 

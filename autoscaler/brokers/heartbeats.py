@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from autoscaler.config.model import BrokerSettings
+from autoscaler.config.broker import BrokerSettings
 
 USUAL_SECONDS = 2.0
 LONGEST_SECONDS = 60.0

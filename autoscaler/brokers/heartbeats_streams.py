@@ -25,7 +25,7 @@ from autoscaler.brokers.heartbeats_redis import StreamLost, open_redis
 from autoscaler.brokers.names import Names
 from autoscaler.brokers.rabbitmq_address import AmqpAddress
 from autoscaler.brokers.workers_failures import reason
-from autoscaler.config.model import BrokerSettings
+from autoscaler.config.broker import BrokerSettings
 from autoscaler.core.model import TargetRef
 
 DIALERS = 8

@@ -28,7 +28,7 @@ from autoscaler.brokers.failures import failure_of
 from autoscaler.brokers.names import Names
 from autoscaler.brokers.rabbitmq_address import AmqpAddress
 from autoscaler.brokers.tls import Tls
-from autoscaler.config.model import BrokerSettings
+from autoscaler.config.broker import BrokerSettings
 
 PORT, TLS_PORT = 15672, 15671
 TIMEOUT_SECONDS = 5.0

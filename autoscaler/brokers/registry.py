@@ -24,7 +24,7 @@ from autoscaler.brokers.names import Names
 from autoscaler.brokers.rabbitmq import RabbitReader
 from autoscaler.brokers.rabbitmq_address import AmqpAddress
 from autoscaler.brokers.redis import RedisReader
-from autoscaler.config.model import BrokerSettings
+from autoscaler.config.broker import BrokerSettings
 from autoscaler.ports import DepthReader
 
 IDLE_SECONDS = 600.0

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 import redis
 from kombu.exceptions import KombuError
 
-from autoscaler.config.model import BrokerSettings
+from autoscaler.config.broker import BrokerSettings
 
 POLL_SECONDS = 1.0
 BROKER_ERRORS = (KombuError, redis.RedisError, OSError)

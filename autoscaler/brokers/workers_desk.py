@@ -23,7 +23,7 @@ from autoscaler.brokers.workers_answers import FACTS, HELD, facts, holding
 from autoscaler.brokers.workers_directory import Directory
 from autoscaler.brokers.workers_failures import reason
 from autoscaler.brokers.workers_line import Answers, Layout, layout_of
-from autoscaler.config.model import BrokerSettings
+from autoscaler.config.broker import BrokerSettings
 from autoscaler.core.model import Order
 
 NODES_AT_ONCE = 20

@@ -10,7 +10,7 @@ from autoscaler.brokers.address import Address
 from autoscaler.brokers.names import Names
 from autoscaler.brokers.workers_desk import Control, Desk, OpenLine
 from autoscaler.brokers.workers_line import ControlLine
-from autoscaler.config.model import BrokerSettings
+from autoscaler.config.broker import BrokerSettings
 
 SWEEP_SECONDS = 5.0
 

@@ -27,7 +27,7 @@ from autoscaler.brokers.names import Names
 from autoscaler.brokers.rabbitmq_address import AmqpAddress
 from autoscaler.brokers.remote import BROKER_ERRORS, transport_options
 from autoscaler.brokers.workers_answers import DECODERS, Decoders, Garbled, decode
-from autoscaler.config.model import BrokerSettings
+from autoscaler.config.broker import BrokerSettings
 
 OURS = "celery-autoscaler"
 LONGEST_LIFE_SECONDS = 120.0

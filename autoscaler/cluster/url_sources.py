@@ -17,7 +17,8 @@ from autoscaler.cluster.kinds import PodTemplate, Secret
 from autoscaler.cluster.template import Environment, NotInTemplate, secrets_of, worker_container
 from autoscaler.cluster.view import ClusterView
 from autoscaler.cluster.workloads import KINDS, path_of
-from autoscaler.config.model import SecretKey, TargetSettings
+from autoscaler.config.model import TargetSettings
+from autoscaler.config.sources import SecretKey
 from autoscaler.ports import BrokerUnknown
 
 

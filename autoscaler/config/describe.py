@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from autoscaler.config.broker import BrokerSettings
 from autoscaler.config.literal import printable
-from autoscaler.config.model import BrokerSettings, ControllerSettings, Settings, TargetSettings
+from autoscaler.config.model import ControllerSettings, Settings, TargetSettings
 
 NAMED_QUEUES = 3
 

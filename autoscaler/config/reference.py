@@ -17,7 +17,7 @@ _INTRODUCTION = """\
 
 One TOML file; [`config.example.toml`](../config.example.toml) shows every key with its default. This
 page is printed by `python -m autoscaler.config.example --reference`: change the declarations in
-`autoscaler/config/model.py`, not the page.
+`autoscaler/config/`, not the page.
 
 ```toml
 [controller]                # the daemon itself

@@ -7,7 +7,10 @@ from dataclasses import replace
 from autoscaler.core.demand import demand_step, measure
 from autoscaler.core.drain import drain
 from autoscaler.core.history import History
-from autoscaler.core.limits import LIMITS, View, tolerance
+from autoscaler.core.limits import LIMITS
+from autoscaler.core.limits.behavior import tolerance
+from autoscaler.core.limits.resources import quota
+from autoscaler.core.limits.view import View
 from autoscaler.core.model import Decision, Step
 from autoscaler.core.policy import Policy
 from autoscaler.core.snapshot import Snapshot
@@ -28,11 +31,14 @@ def decide(snapshot: Snapshot, policy: Policy, history: History) -> Decision:
     demand = measure(snapshot, policy)
     view = View(snapshot, policy, history, demand)
     steps = [_of_its_kind(demand_step(snapshot, demand), snapshot)]
-    proposal = steps[0].replicas
+    proposal = wanted = steps[0].replicas
     for limit in LIMITS:
-        step = limit(steps[-1].replicas, view)
+        before = steps[-1].replicas
+        step = limit(before, view)
         if step is not None:
             steps.append(step)
+        if limit is quota:
+            wanted = before
         if limit is tolerance:
             proposal = steps[-1].replicas
     way = drain(steps[-1].replicas, view)
@@ -45,6 +51,7 @@ def decide(snapshot: Snapshot, policy: Policy, history: History) -> Decision:
         current=snapshot.workers.replicas,
         demand_slots=None if demand is None else demand.slots,
         proposal=proposal,
+        wanted=wanted,
         idle=view.idle,
         later_tasks=0 if demand is None else demand.later,
         steps=tuple(steps),

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from autoscaler.core.account import WorkerAccount
 from autoscaler.core.drain_plan import Plan, lowest, passable, plan_of
 from autoscaler.core.drain_reasons import reason
-from autoscaler.core.limits import View
+from autoscaler.core.limits.view import View
 from autoscaler.core.model import Cordon, Order, Quality, Step
 from autoscaler.core.standing import Worker, is_ripe
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from autoscaler.core.limits import View
+from autoscaler.core.limits.view import View
 from autoscaler.core.policy import AtDeadline
 from autoscaler.core.standing import Standing, Worker, crew_of, overdue, standing
 

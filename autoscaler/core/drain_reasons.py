@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from autoscaler.core.drain_plan import PROVEN, Plan, chooses_others, passable
 from autoscaler.core.evidence import missing_evidence
-from autoscaler.core.limits import NAMED, View
+from autoscaler.core.limits.view import NAMED, View
 from autoscaler.core.model import Step
 from autoscaler.core.standing import Standing, Worker, overdue, standing
 

@@ -111,6 +111,7 @@ class Policy:
     worker to its first task. Tasks left behind by dead workers can be given back once they have been
     unacknowledged for `visibility_timeout_seconds`. A hint that nothing else confirms keeps one worker
     for at most `hint_veto_seconds`. Without `remote_control` workers are not asked what they do.
+    All workers together may hold `max_db_connections`, `db_connections_per_worker` each.
     """
 
     min_replicas: int
@@ -124,6 +125,8 @@ class Policy:
     remote_control: bool = True
     fallback: Fallback = Fallback()
     drain: DrainRules = DrainRules()
+    max_db_connections: int | None = None
+    db_connections_per_worker: int = 1
 
     @property
     def horizon_seconds(self) -> float:

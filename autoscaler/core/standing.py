@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from autoscaler.core.account import WorkerAccount
-from autoscaler.core.limits import View
+from autoscaler.core.limits.view import View
 from autoscaler.core.model import Cordon, WorkerPod
 from autoscaler.core.snapshot import Snapshot
 

@@ -19,7 +19,8 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from autoscaler.config.model import AirflowSettings, TargetSettings
+from autoscaler.config.airflow import AirflowSettings
+from autoscaler.config.model import TargetSettings
 from autoscaler.core.account import Hint
 from autoscaler.core.model import Reading, stale, unknown
 from autoscaler.core.queues import expression, literal

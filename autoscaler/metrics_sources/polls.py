@@ -15,7 +15,8 @@ from functools import partial
 from typing import Protocol
 
 from autoscaler.breaker import Circuit
-from autoscaler.config.model import HintSettings, PrometheusSettings, TargetSettings
+from autoscaler.config.hints import HintSettings
+from autoscaler.config.model import PrometheusSettings, TargetSettings
 from autoscaler.core.account import Hint
 from autoscaler.core.model import Reading, TargetRef, stale
 from autoscaler.metrics_sources import airflow_db, airflow_health, airflow_metrics

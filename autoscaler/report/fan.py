@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from autoscaler.core.model import Decision, Outcome, TargetRef
+from autoscaler.core.model import Decision, Notice, Outcome, TargetRef
 from autoscaler.core.snapshot import Snapshot
 from autoscaler.ports import Reporter
 
@@ -25,10 +23,10 @@ class Reporters:
         for reporter in self._reporters:
             reporter.unseen(target, reason)
 
-    def missed(self, target: TargetRef, pods: Sequence[str]) -> None:
-        """Hand on that other pods went than those that were meant to."""
+    def notice(self, target: TargetRef, notice: Notice) -> None:
+        """Hand on something that is no decision."""
         for reporter in self._reporters:
-            reporter.missed(target, pods)
+            reporter.notice(target, notice)
 
     def failed(self, target: TargetRef, error: BaseException) -> None:
         """Hand on that a target's tick broke."""

@@ -11,13 +11,12 @@ import logging
 import re
 import sys
 import threading
-from collections.abc import Sequence
 from typing import TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from autoscaler.core.model import Decision, Outcome, OutcomeKind, TargetRef
+from autoscaler.core.model import Decision, Notice, Outcome, OutcomeKind, TargetRef
 from autoscaler.core.snapshot import Snapshot
 
 CREDENTIALS = re.compile(r"(?<=://)\S*@")
@@ -117,14 +116,11 @@ class LogReporter:
         if self._news(target, ("unseen", reason)):
             self._log.warning(f"{target}: cannot be seen: {reason}", target=str(target))
 
-    def missed(self, target: TargetRef, pods: Sequence[str]) -> None:
-        """Write that others went than those that were proven idle. See `Reporter`."""
-        names = ", ".join(pods)
-        self._log.warning(
-            f"{target}: {names} went in place of pods that were proven idle: a task may have ended with them",
-            target=str(target),
-            pods=list(pods),
-        )
+    def notice(self, target: TargetRef, notice: Notice) -> None:
+        """Write it down. See `Reporter`."""
+        write = self._log.warning if notice.warning else self._log.info
+        pods = {"pods": list(notice.pods)} if notice.pods else {}
+        write(f"{target}: {notice.message}", target=str(target), reason=notice.reason, **pods)
 
     def failed(self, target: TargetRef, error: BaseException) -> None:
         """Write what broke, once for each kind of error in a row. See `Reporter`."""

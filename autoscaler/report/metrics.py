@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from autoscaler.core.account import Hint
 from autoscaler.core.decide import STAGES
-from autoscaler.core.model import Decision, Outcome, OutcomeKind, TargetRef
+from autoscaler.core.model import Decision, Notice, Outcome, OutcomeKind, TargetRef
 from autoscaler.core.snapshot import Snapshot
 
 TARGET = ("namespace", "name")
@@ -80,10 +80,10 @@ class MetricsReporter:
         self._broken = Counter(
             "autoscaler_target_errors", "Ticks of a target that broke", TARGET, registry=registry
         )
-        self._missed = Counter(
-            "autoscaler_drain_misses",
-            "Pods of a Deployment that went though others were proven idle",
-            TARGET,
+        self._notices = Counter(
+            "autoscaler_notices",
+            "What people were told of besides decisions",
+            (*TARGET, "reason"),
             registry=registry,
         )
         self._reaction = Histogram(
@@ -125,9 +125,9 @@ class MetricsReporter:
         """Take note that nothing could be decided. See `Reporter`."""
         self._series_of(target).gauges["target_unseen"].set(1)
 
-    def missed(self, target: TargetRef, pods: Sequence[str]) -> None:
-        """Count the pods that went though others were meant to. See `Reporter`."""
-        self._missed.labels(target.namespace, target.name).inc(len(pods))
+    def notice(self, target: TargetRef, notice: Notice) -> None:
+        """Count it by its reason. See `Reporter`."""
+        self._notices.labels(target.namespace, target.name, notice.reason).inc()
 
     def failed(self, target: TargetRef, error: BaseException) -> None:  # noqa: ARG002  # as above
         """Take note of a tick that broke. See `Reporter`."""

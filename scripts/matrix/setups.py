@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import redis
 
-from autoscaler.config.model import BrokerSettings
+from autoscaler.config.broker import BrokerSettings
 from autoscaler.sandbox.rabbitmq_server import USER, RabbitServer
 from autoscaler.sandbox.redis_server import RedisServer
 from scripts.matrix.scene import Broker, Scene

@@ -21,7 +21,7 @@ from autoscaler.brokers.address import parse
 from autoscaler.brokers.rabbitmq import RabbitReader
 from autoscaler.brokers.rabbitmq_address import AmqpAddress
 from autoscaler.brokers.rabbitmq_management import Errands
-from autoscaler.config.model import BrokerSettings
+from autoscaler.config.broker import BrokerSettings
 from autoscaler.core.account import BrokerAccount
 from autoscaler.core.model import Reading, TargetRef
 from autoscaler.ports import DepthQuery

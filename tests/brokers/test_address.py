@@ -10,7 +10,7 @@ from kombu.connection import Connection
 
 from autoscaler.brokers.address import RedisAddress, parse, redis_address
 from autoscaler.brokers.tls import Tls
-from autoscaler.config.model import BrokerSettings
+from autoscaler.config.broker import BrokerSettings
 from autoscaler.ports import BrokerUnknown
 
 SECRET = "hunter2"

@@ -13,7 +13,7 @@ from celery import Celery
 
 from autoscaler.brokers.address import redis_address
 from autoscaler.brokers.redis import RedisReader
-from autoscaler.config.model import BrokerSettings
+from autoscaler.config.broker import BrokerSettings
 from autoscaler.core.account import BrokerAccount, Delivered
 from autoscaler.core.model import Quality, TargetRef
 from autoscaler.ports import DepthQuery

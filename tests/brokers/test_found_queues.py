@@ -8,7 +8,7 @@ import pytest
 
 from autoscaler.brokers.found_queues import EVERY_SECONDS
 from autoscaler.brokers.redis import RedisReader
-from autoscaler.config.model import BrokerSettings
+from autoscaler.config.broker import BrokerSettings
 from autoscaler.core.model import Reading, TargetRef
 from autoscaler.ports import DepthQuery
 from tests.brokers.conftest import OpenReader

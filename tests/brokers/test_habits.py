@@ -21,7 +21,8 @@ from autoscaler.brokers.habits import (
     unasked,
 )
 from autoscaler.brokers.workers_answers import Garbled, decode
-from autoscaler.config.model import BrokerSettings, TargetSettings
+from autoscaler.config.broker import BrokerSettings
+from autoscaler.config.model import TargetSettings
 from autoscaler.core.habits import Habits, gaps
 from autoscaler.core.lint import lint
 from autoscaler.core.model import fresh

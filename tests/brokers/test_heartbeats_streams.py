@@ -12,7 +12,7 @@ import pytest
 
 from autoscaler.brokers.address import parse
 from autoscaler.brokers.heartbeats_streams import DIALERS, Streams
-from autoscaler.config.model import BrokerSettings
+from autoscaler.config.broker import BrokerSettings
 from autoscaler.core.model import TargetRef
 from tests.brokers.certificates import make_certificates
 from tests.brokers.conftest import StartRedis

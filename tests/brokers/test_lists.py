@@ -12,7 +12,7 @@ import pytest
 from autoscaler.brokers.address import redis_address
 from autoscaler.brokers.lists import BY_DUE_TIME, BY_MARKER, MOST_LOOKED_INTO, PEEKS
 from autoscaler.brokers.redis import RedisReader
-from autoscaler.config.model import BrokerSettings
+from autoscaler.config.broker import BrokerSettings
 from autoscaler.core.account import BrokerAccount, QueueMessages
 from autoscaler.core.model import TargetRef
 from autoscaler.ports import DepthQuery

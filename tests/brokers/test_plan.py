@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from autoscaler.brokers.plan import plan
-from autoscaler.config.model import BrokerSettings
+from autoscaler.config.broker import BrokerSettings
 from autoscaler.core.model import TargetRef
 from autoscaler.ports import DepthQuery
 

@@ -14,7 +14,7 @@ import pytest
 from autoscaler import publish
 from autoscaler.brokers.address import redis_address
 from autoscaler.brokers.redis import RedisReader
-from autoscaler.config.model import BrokerSettings
+from autoscaler.config.broker import BrokerSettings
 from autoscaler.core.model import TargetRef
 from autoscaler.ports import DepthQuery
 from tests.brokers.accounts import account_of

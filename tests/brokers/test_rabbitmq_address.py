@@ -16,7 +16,7 @@ from autoscaler.brokers.rabbitmq import RabbitReader
 from autoscaler.brokers.rabbitmq_address import AmqpAddress, Node
 from autoscaler.brokers.registry import BrokerRegistry
 from autoscaler.brokers.tls import Tls
-from autoscaler.config.model import BrokerSettings
+from autoscaler.config.broker import BrokerSettings
 from autoscaler.ports import BrokerUnknown
 
 SECRET = "hunter2"

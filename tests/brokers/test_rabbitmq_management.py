@@ -22,7 +22,7 @@ from autoscaler.brokers.rabbitmq_management import (
     ManagementFeed,
     place_of,
 )
-from autoscaler.config.model import BrokerSettings
+from autoscaler.config.broker import BrokerSettings
 from tests.brokers.rabbits import AtOnce, Vhost, amqp_address, query, ready
 from tests.brokers.servers import FakeClock, free_port
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from autoscaler.brokers.redis import RedisReader
-from autoscaler.config.model import BrokerSettings
+from autoscaler.config.broker import BrokerSettings
 from autoscaler.core.account import BrokerAccount
 from autoscaler.core.model import Quality, Reading, TargetRef
 from autoscaler.ports import DepthQuery

@@ -13,7 +13,7 @@ import pytest
 from autoscaler.brokers.address import redis_address
 from autoscaler.brokers.redis import RedisReader
 from autoscaler.brokers.sentinel import NoMaster, Sentinels, master_in
-from autoscaler.config.model import BrokerSettings
+from autoscaler.config.broker import BrokerSettings
 from autoscaler.core.account import BrokerAccount
 from autoscaler.core.model import Quality, Reading, TargetRef
 from autoscaler.ports import DepthQuery

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from autoscaler.brokers.address import redis_address
 from autoscaler.brokers.names import Names
 from autoscaler.brokers.redis import RedisReader
-from autoscaler.config.model import BrokerSettings
+from autoscaler.config.broker import BrokerSettings
 from autoscaler.core.account import BrokerAccount
 from autoscaler.core.model import Quality, Reading, TargetRef
 from autoscaler.ports import DepthQuery

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from autoscaler.brokers.registry import IDLE_SECONDS, BrokerRegistry
-from autoscaler.config.model import BrokerSettings
+from autoscaler.config.broker import BrokerSettings
 from autoscaler.core.account import BrokerAccount
 from autoscaler.core.model import Reading, TargetRef
 from autoscaler.ports import Brokers, BrokerUnknown, DepthQuery

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from autoscaler.brokers.remote import slots_told
-from autoscaler.config.model import BrokerSettings
+from autoscaler.config.broker import BrokerSettings
 
 servers = pytest.mark.servers
 

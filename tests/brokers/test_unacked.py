@@ -16,7 +16,7 @@ from autoscaler.brokers import unacked
 from autoscaler.brokers.address import redis_address
 from autoscaler.brokers.background import Background
 from autoscaler.brokers.redis import RedisReader
-from autoscaler.config.model import BrokerSettings
+from autoscaler.config.broker import BrokerSettings
 from autoscaler.core.account import Delivered
 from autoscaler.core.model import Quality, Reading, TargetRef
 from autoscaler.ports import DepthQuery

@@ -17,7 +17,8 @@ from autoscaler.brokers.heartbeats_streams import Streams
 from autoscaler.brokers.workers import Workforce
 from autoscaler.brokers.workers_answers import Scheduled, Stats, Task, _Queue
 from autoscaler.brokers.workers_line import Answers, Layout, layout_of
-from autoscaler.config.model import BrokerSettings, TargetSettings
+from autoscaler.config.broker import BrokerSettings
+from autoscaler.config.model import TargetSettings
 from autoscaler.core.account import WorkerAccount
 from autoscaler.core.model import Quality, TargetRef, WorkerPod, WorkerSet
 from tests.brokers.servers import Drawer, FakeClock

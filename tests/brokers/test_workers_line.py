@@ -15,7 +15,7 @@ from autoscaler.brokers.names import Names
 from autoscaler.brokers.remote import BROKER_ERRORS
 from autoscaler.brokers.workers_answers import FACTS, HELD, holding
 from autoscaler.brokers.workers_line import ControlLine
-from autoscaler.config.model import BrokerSettings
+from autoscaler.config.broker import BrokerSettings
 from tests.brokers.conftest import Fleet
 from tests.brokers.servers import FakeClock, Proxy, RedisServer, wait_until
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from autoscaler.brokers.workers import Workforce
-from autoscaler.config.model import BrokerSettings, TargetSettings
+from autoscaler.config.broker import BrokerSettings
+from autoscaler.config.model import TargetSettings
 from autoscaler.core.account import WorkerAccount
 from autoscaler.core.model import Quality, WorkerPod, WorkerSet
 from tests.brokers.conftest import StartRedis

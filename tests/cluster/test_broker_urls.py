@@ -12,7 +12,10 @@ from autoscaler.cluster.broker_urls import REFRESH_SECONDS, ClusterBrokerUrls
 from autoscaler.cluster.client import Api
 from autoscaler.cluster.url_sources import UrlSources, template_secrets
 from autoscaler.cluster.view import ClusterView
-from autoscaler.config.model import BrokerSettings, DatabaseSettings, SecretKey, TargetSettings
+from autoscaler.config.airflow import DatabaseSettings
+from autoscaler.config.broker import BrokerSettings
+from autoscaler.config.model import TargetSettings
+from autoscaler.config.sources import SecretKey
 from autoscaler.ports import BrokerUnknown
 from autoscaler.sandbox.api.server import ApiServer
 from tests.cluster.test_scale import uid_of

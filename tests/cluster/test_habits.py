@@ -12,7 +12,8 @@ from autoscaler.cluster.budgets import Selector, covering
 from autoscaler.cluster.client import Api
 from autoscaler.cluster.habits import by_options, configured, declared, unseen
 from autoscaler.cluster.workloads import StatefulSet
-from autoscaler.config.model import BrokerSettings, TargetSettings
+from autoscaler.config.broker import BrokerSettings
+from autoscaler.config.model import TargetSettings
 from autoscaler.core.habits import Budget, Habits, gaps
 from autoscaler.core.lint import lint
 from autoscaler.core.model import fresh

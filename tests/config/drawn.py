@@ -8,17 +8,12 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from autoscaler.config.airflow import AirflowSettings, DatabaseSettings
+from autoscaler.config.broker import BrokerSettings
 from autoscaler.config.literal import literal
-from autoscaler.config.model import (
-    AirflowSettings,
-    BrokerSettings,
-    DatabaseSettings,
-    PrometheusSettings,
-    SecretKey,
-    Settings,
-    TargetSettings,
-)
+from autoscaler.config.model import PrometheusSettings, Settings, TargetSettings
 from autoscaler.config.schema import CONTROLLER, PROMETHEUS, TARGET, URL_SOURCES, Key, Table
+from autoscaler.config.sources import SecretKey
 from autoscaler.core.queues import is_closed
 
 QUEUES = st.text(min_size=1).filter(is_closed)
@@ -34,6 +29,7 @@ RULED: Mapping[tuple[type, str], st.SearchStrategy[Any]] = {
     (TargetSettings, "queues"): st.lists(
         st.text(min_size=1).filter(is_closed), min_size=1, max_size=4, unique=True
     ).map(tuple),
+    (TargetSettings, "quota_reserve"): st.sampled_from(((), ("10%",), ("pods: 2", "requests.cpu: 5%"))),
     (TargetSettings, "worker_node"): st.text().map("celery@{pod}".__add__),
     (BrokerSettings, "url_env"): VARIABLES,
     (BrokerSettings, "url_file"): PATHS,

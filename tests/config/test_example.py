@@ -9,17 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from autoscaler.config.broker import BrokerSettings
 from autoscaler.config.example import COLUMNS, example, main
-from autoscaler.config.model import (
-    BrokerSettings,
-    ControllerSettings,
-    SecretKey,
-    Settings,
-    TargetSettings,
-)
+from autoscaler.config.model import ControllerSettings, Settings, TargetSettings
 from autoscaler.config.parse import ConfigInvalid, parse
 from autoscaler.config.reference import reference
 from autoscaler.config.schema import DEFAULTS, FILE, TARGET, Key, Table
+from autoscaler.config.sources import SecretKey
 
 ROOT = Path(__file__).parents[2]
 

@@ -6,18 +6,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from autoscaler.config.model import (
-    BrokerSettings,
-    ControllerSettings,
-    RateSettings,
-    ScaleDownSettings,
-    ScaleUpSettings,
-    SecretKey,
-    Settings,
-    TargetSettings,
-)
+from autoscaler.config.broker import BrokerSettings
+from autoscaler.config.model import ControllerSettings, Settings, TargetSettings
 from autoscaler.config.parse import parse
+from autoscaler.config.scaling import RateSettings, ScaleDownSettings, ScaleUpSettings
 from autoscaler.config.schema import Key
+from autoscaler.config.sources import SecretKey
 from tests.config.drawn import any_settings, toml_of
 
 TARGET = '[[targets]]\nnamespace = "data"\nname = "worker"\n'

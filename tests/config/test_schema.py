@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from autoscaler.config.model import BrokerSettings, Settings
+from autoscaler.config.broker import BrokerSettings
+from autoscaler.config.model import Settings
 from autoscaler.config.rules import VALUE_RULES
 from autoscaler.config.schema import DEFAULTS, FILE, TARGET, URL_SOURCES, Table, key_at, table_of
 

@@ -11,14 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoscaler.cluster.rbac import HEADER, Manifest, ServiceAccount, render, rights
-from autoscaler.config.model import (
-    BrokerSettings,
-    ControllerSettings,
-    DatabaseSettings,
-    SecretKey,
-    Settings,
-    TargetSettings,
-)
+from autoscaler.config.airflow import DatabaseSettings
+from autoscaler.config.broker import BrokerSettings
+from autoscaler.config.model import ControllerSettings, Settings, TargetSettings
+from autoscaler.config.sources import SecretKey
 from autoscaler.core.model import TargetRef
 from tests.deploy.grants import ALLOWED, AT_HOME, BY_NAME, READING, Grant, grants
 
@@ -29,6 +25,13 @@ STATE = {
     Grant("control", "", "configmaps", verb, ())
     for verb in ("get", "list", "watch", "create", "patch", "delete")
 }
+SEEN = (
+    ("apps", "statefulsets"),
+    ("", "pods"),
+    ("", "resourcequotas"),
+    ("", "limitranges"),
+    ("", "persistentvolumeclaims"),
+)
 
 
 def target(namespace: str, name: str, kind: str = "StatefulSet", **broker: Any) -> TargetSettings:
@@ -59,7 +62,7 @@ def test_each_namespace_gets_what_its_own_targets_need() -> None:
     expected = {
         Grant(namespace, group, resource, verb, ())
         for namespace in ("a", "b")
-        for group, resource in (("apps", "statefulsets"), ("", "pods"))
+        for group, resource in SEEN
         for verb in READING
     }
     for verb in ("get", "patch"):
@@ -73,11 +76,7 @@ def test_watching_the_whole_cluster_still_scales_by_name() -> None:
     """Only reading is for all namespaces then, and it is not given a second time in each."""
     found = given_rights(settings(target("a", "one"), target("b", "two"), cluster_wide=True))
     everywhere = {grant.permission for grant in found if grant.namespace is None}
-    assert everywhere == {
-        (group, resource, verb)
-        for group, resource in (("apps", "statefulsets"), ("", "pods"))
-        for verb in READING
-    }
+    assert everywhere == {(group, resource, verb) for group, resource in SEEN for verb in READING}
     elsewhere = {grant for grant in found if grant.namespace is not None} - STATE
     assert elsewhere == {
         Grant(namespace, "apps", "statefulsets/scale", verb, (name,))

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from autoscaler.config.model import AirflowSettings, TargetSettings
+from autoscaler.config.airflow import AirflowSettings
+from autoscaler.config.model import TargetSettings
 from tests.brokers.servers import FakeClock
 from tests.metrics_sources.servers import (
     AirflowExporters,

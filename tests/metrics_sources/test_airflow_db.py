@@ -13,7 +13,8 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from autoscaler.config.model import AirflowSettings, TargetSettings
+from autoscaler.config.airflow import AirflowSettings
+from autoscaler.config.model import TargetSettings
 from autoscaler.core.account import Hint
 from autoscaler.core.model import Quality, fresh
 from autoscaler.metrics_sources import airflow_db

@@ -11,13 +11,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from autoscaler.config.model import (
-    AirflowSettings,
-    DatabaseSettings,
-    HintSettings,
-    PrometheusSettings,
-    TargetSettings,
-)
+from autoscaler.config.airflow import AirflowSettings, DatabaseSettings
+from autoscaler.config.hints import HintSettings
+from autoscaler.config.model import PrometheusSettings, TargetSettings
 from autoscaler.core.account import Hint
 from autoscaler.core.model import Quality
 from autoscaler.metrics_sources.hints import Hints

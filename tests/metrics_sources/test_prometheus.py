@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from autoscaler.config.model import AirflowSettings, PrometheusSettings, TargetSettings
+from autoscaler.config.airflow import AirflowSettings
+from autoscaler.config.model import PrometheusSettings, TargetSettings
 from autoscaler.core.account import Hint
 from autoscaler.core.model import Quality, fresh
 from autoscaler.metrics_sources import airflow_metrics

@@ -1,0 +1,36 @@
+"""The limits between what the demand asks for and what is done.
+
+Each limit is a small function that returns a step where it binds and None where it does not. Their
+order in `LIMITS` is the policy.
+"""
+
+from __future__ import annotations
+
+from autoscaler.core.limits.behavior import (
+    max_replicas,
+    min_replicas,
+    scale_down_rate,
+    scale_up_rate,
+    stabilization,
+    tolerance,
+)
+from autoscaler.core.limits.caution import certainty, closing, fallback, last_worker, rollout, withheld
+from autoscaler.core.limits.resources import db_connections, quota
+from autoscaler.core.limits.view import Limit
+
+LIMITS: tuple[Limit, ...] = (
+    withheld,
+    tolerance,
+    stabilization,
+    scale_up_rate,
+    scale_down_rate,
+    min_replicas,
+    max_replicas,
+    db_connections,
+    certainty,
+    rollout,
+    last_worker,
+    fallback,
+    quota,
+    closing,
+)
