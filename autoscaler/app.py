@@ -19,10 +19,12 @@ from autoscaler.cluster.cordons import ConfigMapCordons
 from autoscaler.cluster.floor_notes import FloorNotes
 from autoscaler.cluster.floors import FlooringScaler, restore
 from autoscaler.cluster.hpas import ClusterHpas, nothing_remembered
+from autoscaler.cluster.quotas import NamespaceQuotas
 from autoscaler.cluster.scale import ApiScaler, DryRunScaler
 from autoscaler.cluster.url_sources import UrlSources
 from autoscaler.cluster.view import ClusterView
 from autoscaler.config.model import Settings, deployment_namespaces
+from autoscaler.contest import Contests
 from autoscaler.core.model import TargetRef
 from autoscaler.daemon import Daemon, Tick
 from autoscaler.dry_run import ImaginedCordons
@@ -87,6 +89,7 @@ class Service:
             deployments=deployment_namespaces(settings),
             hpas=self._hpas.on,
         )
+        self._quotas = NamespaceQuotas(api, watched, self._view, clock)
         self._brokers = BrokerRegistry(clock=clock)
         self._workforce = Workforce(clock)
         self._cordons = None if controller.dry_run else ConfigMapCordons(api, home, clock)
@@ -110,6 +113,7 @@ class Service:
             cordons = self._cordons
             orders = workforce = self._workforce
         reporter = Reporters(LogReporter(), self._metrics)
+        contests = Contests(self._quotas, self._targets)
         return Daemon(
             controller,
             [
@@ -122,6 +126,7 @@ class Service:
                     scaler=scaler,
                     orders=orders,
                     cordons=cordons,
+                    contests=contests,
                     reporter=reporter,
                     clock=self._clock,
                     wall=time.time,
@@ -153,6 +158,7 @@ class Service:
         )
         self._view.start()
         self._hpas.start()
+        self._quotas.start()
         if self._cordons is not None:
             self._cordons.start()
         if self._floors is not None:
@@ -180,6 +186,7 @@ class Service:
         self._hints.close()
         self._workforce.close()
         self._brokers.close()
+        self._quotas.stop()
         self._view.stop()
         if self._server is not None:
             self._server.close()
@@ -220,6 +227,7 @@ class Service:
             if self._view.wait_settled(SHORT_WAIT_SECONDS, self._clock):
                 break
         self._hpas.wait_settled(max(0.0, deadline - self._clock()), self._clock)
+        self._quotas.wait_settled(max(0.0, deadline - self._clock()))
         self._look_for_strays(max(0.0, deadline - self._clock()))
         self._daemon.run(stop, self._metrics.ticked)
         log.info("stopped")
@@ -230,6 +238,7 @@ class Service:
         patience = self._settings.controller.api_timeout_seconds
         self._view.wait_settled(patience, self._clock)
         self._hpas.wait_settled(patience, self._clock)
+        self._quotas.wait_settled(patience)
         self._look_for_strays(patience)
         return self._daemon.look_once(patience)
 

@@ -263,10 +263,20 @@ class Daemon:
             for member in group.members:
                 self._urls.doubt(member.target)
         sharing = self._sharing(group)
-        return [
-            self._see_to(member, shared(account, sharing.get(member.target.ref, {})), group.url)
+        seen = [
+            (member, shared(account, sharing.get(member.target.ref, {})))
             for member, account in zip(group.members, accounts, strict=True)
         ]
+        for member, account in seen:
+            self._bid(member, account)
+        return [self._see_to(member, account, group.url) for member, account in seen]
+
+    def _bid(self, member: Reconciler, account: Reading[BrokerAccount]) -> None:
+        """Have a target's wants known before any of its group is decided about."""
+        try:
+            member.bid(account)
+        except Exception as error:  # noqa: BLE001  # one broken target never stops the others
+            self._reporter.failed(member.target.ref, error)
 
     def _sharing(self, group: Group) -> SharedQueues:
         """Return who shares which queue with whom, worked out anew only when a target has other queues."""

@@ -24,6 +24,7 @@ from autoscaler.core.model import (
     WorkerPod,
     WorkerSet,
 )
+from autoscaler.core.quarters import Quarters
 from autoscaler.core.snapshot import Snapshot
 
 
@@ -108,6 +109,21 @@ class Cluster(Protocol):
 
     def worker_set(self, target: TargetRef) -> Reading[WorkerSet]:
         """Return what was last seen of a target: unknown when it does not exist, with the reason."""
+        ...
+
+
+class Quotas(Protocol):
+    """What limits the pods of a namespace, as it is seen from here, without asking."""
+
+    def quarters(self, target: TargetRef) -> Quarters | None:
+        """Return what limits a target's workers, None where nothing does or nothing is known."""
+        ...
+
+    def pending(self, namespace: str) -> str:
+        """Return why it is not known yet what limits a namespace.
+
+        Empty where it is, and where it cannot be known for want of the right to read it.
+        """
         ...
 
 

@@ -6,8 +6,11 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from autoscaler.arrivals import Arrivals
 from autoscaler.config.model import TargetSettings
+from autoscaler.contest import Contests
 from autoscaler.core.account import BrokerAccount
+from autoscaler.core.allotment import Contender
 from autoscaler.core.decide import decide
 from autoscaler.core.history import History
 from autoscaler.core.hpa_notices import notice
@@ -25,6 +28,7 @@ from autoscaler.core.model import (
     unknown,
 )
 from autoscaler.core.policy import AtDeadline, Policy
+from autoscaler.core.quarters import Contest, Quarters
 from autoscaler.core.queues import is_glob
 from autoscaler.core.snapshot import Snapshot
 from autoscaler.core.standing import ANSWERS_IN_A_ROW
@@ -117,6 +121,7 @@ class Reconciler:
         scaler: Scaler,
         orders: Orders,
         cordons: Cordons,
+        contests: Contests,
         reporter: Reporter,
         clock: Callable[[], float],
         wall: Callable[[], float],
@@ -131,6 +136,9 @@ class Reconciler:
         self._scaler = scaler
         self._orders = orders
         self._cordons = cordons
+        self._contests = contests
+        self._reserves = target.reserves
+        self._arrivals = Arrivals()
         self._reporter = reporter
         self._clock = clock
         self._wall = wall
@@ -183,14 +191,67 @@ class Reconciler:
         memory = Memory(self._recalled(workers), self.closing)
         snapshot = observe(self.target, moment, workers, broker, self._workforce, self._hints, memory)
         if snapshot is None:
+            self._contests.withdraw(ref)
             self._reporter.unseen(ref, workers.detail)
             return None
         self._see_who_went(snapshot)
         self._see_hpas(snapshot)
         history = self._remembered(snapshot)
-        decision = decide(snapshot, self._policy, history)
+        snapshot, decision = self._decided(snapshot, history)
         self.look_into_lists = not snapshot.workers.pods or bool(decision.later_tasks)
         return Plan(broker, snapshot, history, decision)
+
+    def _decided(self, snapshot: Snapshot, history: History) -> tuple[Snapshot, Decision]:
+        """Decide, and where quotas limit it do so in turn with others that draw on them."""
+        self._arrivals.see(snapshot.at, snapshot.workers)
+        quarters = self._contests.quarters(snapshot.target)
+        if quarters is None:
+            self._contests.withdraw(snapshot.target)
+            snapshot = replace(snapshot, quotas_detail=self._contests.pending(snapshot.target))
+            return snapshot, decide(snapshot, self._policy, history)
+        with self._contests.turn(snapshot.target) as rivals:
+            own = self._contender(snapshot, quarters)
+            settled = self._arrivals.settled(snapshot.at)
+            contest = Contest(quarters.limits, quarters.exceeded, own, rivals, settled)
+            snapshot = replace(snapshot, contest=contest)
+            decision = decide(snapshot, self._policy, history)
+            promised = max(own.asked, decision.replicas)
+            self._contests.speak(replace(own, wants=decision.wanted, asked=promised))
+        return snapshot, decision
+
+    def bid(self, broker: Reading[BrokerAccount]) -> None:
+        """Have others that draw on the same quotas know what this target wants, before any decides."""
+        ref = self.target.ref
+        if not self._contests.contested(ref):
+            return
+        quarters = self._contests.quarters(ref)
+        if quarters is None:
+            return
+        workers = self._cluster.worker_set(ref)
+        moment = Moment(self._clock(), self._wall())
+        memory = Memory(self._recalled(workers), self.closing)
+        snapshot = observe(self.target, moment, workers, broker, self._workforce, self._hints, memory)
+        if snapshot is None:
+            return
+        decision = decide(snapshot, self._policy, self._remembered(snapshot))
+        with self._contests.turn(ref):
+            self._contests.speak(replace(self._contender(snapshot, quarters), wants=decision.wanted))
+
+    def _contender(self, snapshot: Snapshot, quarters: Quarters) -> Contender:
+        """Return the target as the quotas of its namespace see it."""
+        workers = snapshot.workers
+        return Contender(
+            target=snapshot.target,
+            shape=quarters.shape,
+            places=workers.places,
+            asked=workers.replicas,
+            priority=self.target.quota_priority,
+            reserves=self._reserves,
+            kept_claims=quarters.claims,
+            first_ordinal=quarters.first_ordinal,
+            uncounted=self._arrivals.uncounted(snapshot.at),
+            leaving=workers.leaving,
+        )
 
     def _see_who_went(self, snapshot: Snapshot) -> None:
         """Tell of pods that went in place of others, once for each lowering of the replicas."""

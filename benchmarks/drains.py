@@ -29,6 +29,7 @@ from autoscaler.cluster.scale import DryRunScaler
 from autoscaler.config.broker import BrokerSettings
 from autoscaler.config.model import ControllerSettings, PrometheusSettings, TargetSettings
 from autoscaler.config.scaling import ScaleDownSettings
+from autoscaler.contest import Contests
 from autoscaler.core.model import Cordon, Order, Reading, TargetRef, WorkerPod, WorkerSet, fresh
 from autoscaler.daemon import Daemon
 from autoscaler.metrics_sources.hints import Hints
@@ -38,6 +39,7 @@ from autoscaler.report.log import LogReporter, set_up
 from autoscaler.report.metrics import MetricsReporter
 from benchmarks.inspections import worker
 from benchmarks.read_depth import redis_server
+from benchmarks.stand_ins import NoQuotas
 from benchmarks.tick import OneUrl
 
 POLL_SECONDS = 0.25
@@ -152,6 +154,7 @@ def tick_seconds(url: str, targets: int, ticks: int, *, draining: bool) -> list[
                 scaler=DryRunScaler(),
                 orders=workforce,
                 cordons=crowd,
+                contests=Contests(NoQuotas(), [target.ref]),
                 reporter=reporter,
                 clock=time.monotonic,
                 wall=time.time,

@@ -20,6 +20,7 @@ from autoscaler.brokers.workers import Workforce
 from autoscaler.cluster.scale import DryRunScaler
 from autoscaler.config.broker import BrokerSettings
 from autoscaler.config.model import ControllerSettings, PrometheusSettings, TargetSettings
+from autoscaler.contest import Contests
 from autoscaler.core.model import Reading, TargetRef, WorkerPod, WorkerSet, fresh
 from autoscaler.daemon import Daemon
 from autoscaler.dry_run import ImaginedCordons
@@ -29,6 +30,7 @@ from autoscaler.report.fan import Reporters
 from autoscaler.report.log import LogReporter, set_up
 from autoscaler.report.metrics import MetricsReporter
 from benchmarks.read_depth import redis_server
+from benchmarks.stand_ins import NoQuotas
 
 POLL_SECONDS = 1.0
 
@@ -86,6 +88,7 @@ def measure(url: str, targets: int, ticks: int, workers: int) -> Cost:
         TargetSettings("bench", f"w-{n}", (f"queue-{n}",), broker=broker, remote_control=False)
         for n in range(targets)
     ]
+    contests = Contests(NoQuotas(), [target.ref for target in settings])
     daemon = Daemon(
         ControllerSettings(poll_interval_seconds=POLL_SECONDS),
         [
@@ -98,6 +101,7 @@ def measure(url: str, targets: int, ticks: int, workers: int) -> Cost:
                 scaler=DryRunScaler(),
                 orders=imagined,
                 cordons=imagined,
+                contests=contests,
                 reporter=reporter,
                 clock=time.monotonic,
                 wall=time.time,

@@ -23,6 +23,7 @@ from autoscaler.core.model import (
     fresh,
     unknown,
 )
+from autoscaler.core.quarters import Quarters
 from autoscaler.core.queues import matches
 from autoscaler.core.snapshot import Snapshot
 from autoscaler.ports import BrokerUnknown, DepthQuery
@@ -275,6 +276,22 @@ class FakeUrls:
     def doubt(self, target: TargetSettings) -> None:
         """Note it."""
         self.doubted.append(target.name)
+
+
+class FakeQuotas:
+    """What limits each target's workers."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, Quarters] = {}
+        self.waiting = ""
+
+    def quarters(self, target: TargetRef) -> Quarters | None:
+        """Return what was put here."""
+        return self.found.get(target.name)
+
+    def pending(self, namespace: str) -> str:
+        """Return what is being waited for."""
+        return self.waiting
 
 
 class FakeReporter:

@@ -7,6 +7,7 @@ from types import MappingProxyType
 import pytest
 
 from autoscaler.config.model import ControllerSettings, TargetSettings
+from autoscaler.contest import Contests
 from autoscaler.core.model import Outcome, OutcomeKind
 from autoscaler.daemon import Daemon, next_due
 from autoscaler.reconcile import Reconciler
@@ -18,6 +19,7 @@ from tests.fakes import (
     FakeCluster,
     FakeCordons,
     FakeHints,
+    FakeQuotas,
     FakeReader,
     FakeReporter,
     FakeUrls,
@@ -49,6 +51,8 @@ class Bench:
             )
             for name in names or cluster.sets
         ]
+        self.quotas = FakeQuotas()
+        contests = Contests(self.quotas, [target.ref for target in targets])
         self.daemon = Daemon(
             ControllerSettings(threads=threads),
             [
@@ -61,6 +65,7 @@ class Bench:
                     scaler=cluster,
                     orders=self.workforce,
                     cordons=self.cordons,
+                    contests=contests,
                     reporter=self.reporter,
                     clock=self.clock,
                     wall=lambda: NOW,

@@ -5,11 +5,12 @@ from __future__ import annotations
 from autoscaler.cluster.scale import DryRunScaler
 from autoscaler.config.model import TargetSettings
 from autoscaler.config.scaling import ScaleDownSettings
+from autoscaler.contest import Contests
 from autoscaler.core.model import Order, OutcomeKind, WorkerPod
 from autoscaler.dry_run import ImaginedCordons
 from autoscaler.reconcile import Reconciler
 from tests.builders import NOW, depth, worker
-from tests.fakes import Clock, FakeCluster, FakeHints, FakeReporter, FakeWorkforce
+from tests.fakes import Clock, FakeCluster, FakeHints, FakeQuotas, FakeReporter, FakeWorkforce
 
 
 class Trial:
@@ -42,6 +43,7 @@ class Trial:
             scaler=DryRunScaler(),
             orders=self.imagined,
             cordons=self.imagined,
+            contests=Contests(FakeQuotas(), [self.target.ref]),
             reporter=self.reporter,
             clock=self.clock,
             wall=lambda: NOW + self.clock() - 1000.0,

@@ -8,12 +8,13 @@ import pytest
 from autoscaler.cluster.scale import DryRunScaler
 from autoscaler.config.model import TargetSettings
 from autoscaler.config.scaling import DrainSettings, ScaleDownSettings
+from autoscaler.contest import Contests
 from autoscaler.core.account import BrokerAccount, Delivered, Hint, QueueMessages, WorkerAccount
 from autoscaler.core.model import Outcome, OutcomeKind, WorkerPod, WorkerSet, fresh, stale, unknown
 from autoscaler.observe import aged, dated, slots_per_worker
 from autoscaler.reconcile import Reconciler
 from tests.builders import NOW, depth, worker
-from tests.fakes import Clock, FakeCluster, FakeCordons, FakeHints, FakeReporter, FakeWorkforce
+from tests.fakes import Clock, FakeCluster, FakeCordons, FakeHints, FakeQuotas, FakeReporter, FakeWorkforce
 
 
 class Bench:
@@ -24,6 +25,7 @@ class Bench:
         self.workforce = FakeWorkforce()
         self.hints = FakeHints()
         self.cordons = FakeCordons()
+        self.quotas = FakeQuotas()
         self.reporter = FakeReporter()
         self.clock = Clock()
         self.now = NOW
@@ -37,6 +39,7 @@ class Bench:
             scaler=scaler or self.cluster,
             orders=self.workforce,
             cordons=self.cordons,
+            contests=Contests(self.quotas, [target.ref]),
             reporter=self.reporter,
             clock=self.clock,
             wall=lambda: self.now,

@@ -27,6 +27,8 @@ GROUP = "rbac.authorization.k8s.io"
 NAME = "celery-autoscaler"
 HEADER = "# What celery-autoscaler may do, as `autoscaler rbac` works it out from the configuration.\n"
 LINE_WIDTH = 110
+QUOTA_PLURALS = ("resourcequotas", "limitranges", "persistentvolumeclaims")
+"""What tells how many more pods a namespace admits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ def render(documents: Iterable[Manifest]) -> str:
 def _reading(targets: Iterable[TargetSettings]) -> list[Manifest]:
     verbs = ["get", "list", "watch"]
     rules = [_rule("apps", "statefulsets", verbs), _rule("", "pods", verbs)]
+    rules += [_rule("", plural, verbs) for plural in QUOTA_PLURALS]
     if any(target.kind == "Deployment" for target in targets):
         rules += [_rule("apps", "deployments", verbs), _rule("apps", "replicasets", verbs)]
     rules.append(_rule("autoscaling", "horizontalpodautoscalers", verbs))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from autoscaler.cluster.kinds import Meta, PodTemplate, Struct
+from autoscaler.cluster.kinds import Meta, Struct
+from autoscaler.cluster.quota_kinds import Claim, SizedPodTemplate
 from autoscaler.core.model import TargetRef
 
 PLURALS = {"StatefulSet": "statefulsets", "Deployment": "deployments"}
@@ -34,7 +35,8 @@ class StatefulSetSpec(Struct, frozen=True):
     pod_management_policy: str = ""
     ordinals: Ordinals | None = None
     update_strategy: UpdateStrategy = UpdateStrategy()
-    template: PodTemplate = PodTemplate()
+    template: SizedPodTemplate = SizedPodTemplate()
+    volume_claim_templates: tuple[Claim, ...] | None = ()
 
 
 class StatefulSetStatus(Struct, frozen=True):
@@ -71,12 +73,17 @@ class StatefulSet(Struct, frozen=True):
         partition = (strategy.rolling_update.partition or 0) if strategy.rolling_update else 0
         return not partition or status.updated_replicas < status.replicas - partition
 
+    @property
+    def first_ordinal(self) -> int:
+        """The ordinal of the first pod."""
+        return self.spec.ordinals.start if self.spec.ordinals else 0
+
     def place(self, pod: str) -> int | None:
         """Return a pod's place in the set by its name, counted from the first ordinal."""
         ordinal = pod.removeprefix(f"{self.metadata.name}-")
         if pod == ordinal or not (ordinal.isascii() and ordinal.isdecimal()):
             return None
-        return int(ordinal) - (self.spec.ordinals.start if self.spec.ordinals else 0)
+        return int(ordinal) - self.first_ordinal
 
 
 class DeploymentSpec(Struct, frozen=True):
@@ -87,7 +94,7 @@ class DeploymentSpec(Struct, frozen=True):
 
     replicas: int = 1
     pod_management_policy: str = "Parallel"
-    template: PodTemplate = PodTemplate()
+    template: SizedPodTemplate = SizedPodTemplate()
 
 
 class DeploymentStatus(Struct, frozen=True):

@@ -15,6 +15,7 @@ from autoscaler.config.scaling import DrainSettings, FallbackSettings, ScaleDown
 from autoscaler.config.setting import setting
 from autoscaler.core.model import TargetRef
 from autoscaler.core.policy import Fallback, FallbackMode, HpaMode, Policy
+from autoscaler.core.reserve import Reserve, parse
 
 LONGEST_GAP_SECONDS = 30.0
 
@@ -92,6 +93,23 @@ class TargetSettings:
         HpaMode.ACTIVATE.value,
         choices=tuple(mode.value for mode in HpaMode),
     )
+    quota_reserve: tuple[str, ...] = setting(
+        "what its workers leave free of each ResourceQuota of the namespace: a share of everything, or an "
+        "amount or a share of one resource, named as the quota names it",
+        (),
+        example='["10%", "pods: 2"]',
+    )
+    quota_priority: int = setting(
+        "who of several targets is served first when a quota is scarce: the highest", 0
+    )
+    max_db_connections: int | None = setting(
+        "connections to the database that its workers may hold together", None, at_least=0, example="100"
+    )
+    db_connections_per_worker: int = setting(
+        "connections that one worker holds at most; Airflow's workers about one for each slot, and two",
+        1,
+        at_least=1,
+    )
     fallback: FallbackSettings = setting("what to do while the demand is unknown for long", FallbackSettings)
     scale_up: ScaleUpSettings = setting("how fast it may grow", ScaleUpSettings, aliases=("scaleUp",))
     scale_down: ScaleDownSettings = setting(
@@ -112,6 +130,11 @@ class TargetSettings:
         """The target's address in the cluster."""
         return TargetRef(self.namespace, self.name, self.kind)
 
+    @property
+    def reserves(self) -> tuple[Reserve, ...]:
+        """What its workers leave free of quotas."""
+        return tuple(map(parse, self.quota_reserve))
+
     def policy(self, poll_interval_seconds: float) -> Policy:
         """Return the flat policy that the core decides by."""
         return Policy(
@@ -124,6 +147,8 @@ class TargetSettings:
             remote_control=self.remote_control,
             drain=self.drain.rules(),
             hpa=HpaMode(self.hpa),
+            max_db_connections=self.max_db_connections,
+            db_connections_per_worker=self.db_connections_per_worker,
             fallback=Fallback(
                 FallbackMode(self.fallback.mode), self.fallback.replicas, self.fallback.after_seconds
             ),

@@ -20,6 +20,7 @@ from autoscaler.config.model import PrometheusSettings, TargetSettings
 from autoscaler.config.problem import Fault, path_text
 from autoscaler.config.schema import LOCATED, TARGET, UNSET, URL_SOURCES, Place, key_at
 from autoscaler.config.sources import SecretKey
+from autoscaler.core import reserve
 from autoscaler.core.policy import SelectPolicy
 from autoscaler.core.queues import is_closed
 
@@ -70,6 +71,14 @@ def _is_header(line: str) -> bool:
     return _HEADER.fullmatch(line) is not None
 
 
+def _are_reserves(texts: Sequence[str]) -> bool:
+    try:
+        resources = [reserve.parse(text).resource for text in texts]
+    except ValueError:
+        return False
+    return len(set(resources)) == len(resources)
+
+
 def _is_ascending_from_zero(steps: Sequence[int]) -> bool:
     return steps[0] == 0 and all(low < high for low, high in pairwise(steps))
 
@@ -100,6 +109,10 @@ VALUE_RULES: Mapping[tuple[type, str], ValueRule] = {
     (TargetSettings, "queues"): ValueRule(
         "name each queue once, and close each [ of a glob",
         lambda queues: len(set(queues)) == len(queues) and all(map(is_closed, queues)),
+    ),
+    (TargetSettings, "quota_reserve"): ValueRule(
+        "be shares such as 10%, or resources of a quota with an amount or a share, as in pods: 2, each once",
+        _are_reserves,
     ),
     (TargetSettings, "worker_node"): ValueRule("contain {pod}", lambda node: "{pod}" in node),
     (BrokerSettings, "url_env"): _VARIABLE_RULE,

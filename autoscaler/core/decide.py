@@ -11,6 +11,7 @@ from autoscaler.core.history import History
 from autoscaler.core.limits import LIMITS
 from autoscaler.core.limits.behavior import tolerance
 from autoscaler.core.limits.hpa import asked
+from autoscaler.core.limits.resources import quota
 from autoscaler.core.limits.view import View
 from autoscaler.core.model import Decision, Step
 from autoscaler.core.policy import HpaMode, Policy
@@ -32,11 +33,14 @@ def decide(snapshot: Snapshot, policy: Policy, history: History) -> Decision:
     demand = measure(snapshot, policy)
     view = View(snapshot, policy, history, demand)
     steps = [_with_caveats(demand_step(snapshot, demand), view)]
-    proposal = steps[0].replicas
+    proposal = wanted = steps[0].replicas
     for limit in LIMITS:
-        step = limit(steps[-1].replicas, view)
+        before = steps[-1].replicas
+        step = limit(before, view)
         if step is not None:
             steps.append(step)
+        if limit is quota:
+            wanted = before
         if limit is tolerance:
             proposal = steps[-1].replicas
     way = drain(steps[-1].replicas, view)
@@ -49,6 +53,7 @@ def decide(snapshot: Snapshot, policy: Policy, history: History) -> Decision:
         current=snapshot.workers.replicas,
         demand_slots=None if demand is None else demand.slots,
         proposal=proposal,
+        wanted=wanted,
         idle=view.idle,
         later_tasks=0 if demand is None else demand.later,
         steps=tuple(steps),

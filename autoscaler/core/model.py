@@ -118,6 +118,24 @@ class WorkerSet:
         return sum(pod.ready and not pod.terminating for pod in self.pods)
 
     @property
+    def places(self) -> frozenset[int]:
+        """The places that have a pod; pods of a Deployment that stay are counted from 0 up.
+
+        A place in a set is filled anew only when its pod is gone, while a Deployment replaces one that ends
+        at once.
+        """
+        if all(pod.place is None for pod in self.pods):
+            return frozenset(range(len(self.pods) - self.terminating))
+        return frozenset(pod.place for pod in self.pods if pod.place is not None)
+
+    @property
+    def leaving(self) -> int:
+        """Pods that end, or are about to, and that no others come in place of."""
+        if all(pod.place is None for pod in self.pods):
+            return self.terminating
+        return sum(pod.place is not None and pod.place >= self.replicas for pod in self.pods)
+
+    @property
     def terminating(self) -> int:
         """Pods that were told to end and have not ended yet."""
         return sum(pod.terminating for pod in self.pods)
@@ -171,10 +189,11 @@ class Decision:
 
     `current` is the number that the decision was based on, `demand_slots` the tasks wanting a slot
     (None while unknown), `later_tasks` those that are not due yet, `proposal` what the demand asks for
-    after the tolerance: the number that the stabilisation windows remember. `cordons` are to be
-    remembered before any of the `orders` is given. `departing` are the pods whose workers go by the
-    replicas, `ripe` those that could go as well if they said now that they are idle. `floor` is what is to
-    become of an HPA's minimum before the replicas change, `hpa_asks` what its metrics ask for.
+    after the tolerance: the number that the stabilisation windows remember, `wanted` what would be asked
+    for without any quota. `cordons` are to be remembered before any of the `orders` is given. `departing`
+    are the pods whose workers go by the replicas, `ripe` those that could go as well if they said now that
+    they are idle. `floor` is what is to become of an HPA's minimum before the replicas change, `hpa_asks`
+    what its metrics ask for.
     """
 
     target: TargetRef
@@ -183,6 +202,7 @@ class Decision:
     current: int
     demand_slots: int | None
     proposal: int
+    wanted: int
     idle: bool
     later_tasks: int
     steps: tuple[Step, ...]

@@ -124,6 +124,7 @@ class Policy:
     worker to its first task. Tasks left behind by dead workers can be given back once they have been
     unacknowledged for `visibility_timeout_seconds`. A hint that nothing else confirms keeps one worker
     for at most `hint_veto_seconds`. Without `remote_control` workers are not asked what they do.
+    All workers together may hold `max_db_connections`, `db_connections_per_worker` each.
     """
 
     min_replicas: int
@@ -138,6 +139,8 @@ class Policy:
     fallback: Fallback = Fallback()
     drain: DrainRules = DrainRules()
     hpa: HpaMode = HpaMode.ACTIVATE
+    max_db_connections: int | None = None
+    db_connections_per_worker: int = 1
 
     @property
     def horizon_seconds(self) -> float:

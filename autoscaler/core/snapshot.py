@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from autoscaler.core.account import BrokerAccount, Hint, WorkerAccount
 from autoscaler.core.hpa import Hpa
 from autoscaler.core.model import Cordon, Quality, Reading, TargetRef, WorkerSet
+from autoscaler.core.quarters import Contest
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,8 @@ class Snapshot:
     target's own workers say, by pod name, `crew_detail` why they cannot be heard or asked; `strangers`
     are workers heard of that consume its queues and are none of its pods. `cordons` are the workers
     that were told to take no tasks, None where that is not known, for the reason in `cordons_detail`.
-    `closing` says that the daemon is about to end.
+    `closing` says that the daemon is about to end. `contest` is what the quotas of its namespace allow, None
+    where there are none or they are not known yet, for the reason in `quotas_detail`.
     """
 
     target: TargetRef
@@ -35,6 +37,8 @@ class Snapshot:
     cordons: tuple[Cordon, ...] | None = ()
     cordons_detail: str = ""
     closing: bool = False
+    contest: Contest | None = None
+    quotas_detail: str = ""
 
     @property
     def hpas(self) -> Reading[tuple[Hpa, ...]]:

@@ -6,7 +6,7 @@ reason, with the sentences that a real API server uses (recorded from 1.36).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from autoscaler.sandbox.objects.kinds import Kind
@@ -58,15 +58,20 @@ def required(field: str, rule: str = "") -> Cause:
     return Cause("FieldValueRequired", field, f"Required value: {rule}" if rule else "Required value")
 
 
+def not_supported(field: str, shown: str, supported: Sequence[str]) -> Cause:
+    """Return the cause for a value that is none of those there are."""
+    listed = ", ".join(f'"{value}"' for value in supported)
+    return Cause("FieldValueNotSupported", field, f"Unsupported value: {shown}: supported values: {listed}")
+
+
+def duplicate_value(field: str, shown: str) -> Cause:
+    """Return the cause for a value that is there twice."""
+    return Cause("FieldValueDuplicate", field, f"Duplicate value: {shown}")
+
+
 def forbidden_value(field: str, rule: str) -> Cause:
     """Return the cause for a value that may not be there."""
     return Cause("FieldValueForbidden", field, f"Forbidden: {rule}")
-
-
-def unsupported_value(field: str, value: str, supported: Iterable[str]) -> Cause:
-    """Return the cause for a word that is not one of those there are."""
-    words = ", ".join(f'"{word}"' for word in sorted(supported))
-    return Cause("FieldValueNotSupported", field, f'Unsupported value: "{value}": supported values: {words}')
 
 
 def _named(kind: Kind, name: str) -> JSON:
@@ -97,6 +102,12 @@ def forbidden(kind: Kind, name: str, why: str) -> ApiError:
     """Return the error for a request that rights or an admission plug-in do not allow."""
     what = f'{kind.resource} "{name}"' if name else kind.resource
     return ApiError(403, "Forbidden", f"{what} is forbidden: {why}", _named(kind, name))
+
+
+def forbidden_all(kind: Kind, name: str, complaints: Sequence[str]) -> ApiError:
+    """Return the error for a request about which a plug-in has several complaints, each told once."""
+    once = list(dict.fromkeys(complaints))
+    return forbidden(kind, name, once[0] if len(once) == 1 else f"[{', '.join(once)}]")
 
 
 def invalid(group: str, kind: str, name: str, causes: Sequence[Cause]) -> ApiError:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from datetime import datetime
 
 from autoscaler.sandbox import errors
-from autoscaler.sandbox.admission.plugins import Admission, default_plugins
+from autoscaler.sandbox.admission.plugins import Admission, completing_plugins, judging_plugins
 from autoscaler.sandbox.admission.quota import charge_quota
 from autoscaler.sandbox.admission.quota_count import follow_quotas
 from autoscaler.sandbox.errors import ApiError
@@ -37,7 +37,7 @@ class Store:
 
     `clock` gives the time in UTC; `event_log` is how many changes of each resource a watch may lag
     behind. `admission` is a list of plug-ins, each given the store, the resource and a new object,
-    that return the object to store or raise `ApiError`; quotas and limit ranges are among them.
+    that return it or raise `ApiError`; quotas and limit ranges are among them.
     `features` are the feature gates that are on, such as "HPAScaleToZero".
     What is handed out is a copy, but for the objects of events and snapshots, which are shared.
     """
@@ -51,7 +51,8 @@ class Store:
     ) -> None:
         self.clock = clock
         self.features = frozenset(features)
-        self.admission: list[Admission] = default_plugins()
+        self.admission: list[Admission] = judging_plugins()
+        self._completing = completing_plugins()
         self._memory = Memory(event_log)
         follow_quotas(self)
 
@@ -79,11 +80,14 @@ class Store:
             record = record or _recorder(Owner(manager, UPDATE, kind.api_version), now)
             with decoding(kind):
                 sent = decode(kind, obj)
-            new = stored(kind, lifecycle.created(kind, sent, now, record, features=self.features))
-            if kind.kept and self._memory.find(kind.storage, _key(new)):
-                raise errors.already_exists(kind, _key(new)[1])
+            new = lifecycle.created(
+                kind, sent, now, record, lambda obj: self._complete(kind, obj), features=self.features
+            )
+            new = stored(kind, new)
             for plug_in in self.admission:
                 new = plug_in(self, kind.storage, new)
+            if kind.kept and self._memory.find(kind.storage, _key(new)):
+                raise errors.already_exists(kind, _key(new)[1])
             if kind.kept and not dry_run:
                 charge_quota(self, kind.storage, new)
                 self._memory.put(kind.storage, _key(new), new)
@@ -159,6 +163,8 @@ class Store:
             owner = Owner(manager, UPDATE, kind.api_version, subresource)
             record = record or _recorder(owner, stamp(self.clock()))
             new = lifecycle.replaced(kind, old, sent, subresource, record, features=self.features)
+            if not subresource:
+                charge_quota(self, kind.storage, new, old, dry_run=dry_run)
             if new is not old and not dry_run:
                 self._replace(kind, stored(kind, new))
             return copy(new)
@@ -218,6 +224,11 @@ class Store:
         Events appear under "events" alone, in the form of core v1.
         """
         return self._memory.subscribe(callback)
+
+    def _complete(self, kind: Kind, obj: JSON) -> None:
+        """Let the plug-ins complete a new object in place."""
+        for plug_in in self._completing:
+            plug_in(self, kind.storage, obj)
 
     def _find(self, kind: Kind, namespace: str, name: str) -> JSON:
         found = self._memory.find(kind.storage, (namespace, name))

@@ -29,6 +29,7 @@ from autoscaler.brokers.workers import Workforce
 from autoscaler.cluster.scale import DryRunScaler
 from autoscaler.config.broker import BrokerSettings
 from autoscaler.config.model import TargetSettings
+from autoscaler.contest import Contests
 from autoscaler.core.account import Hint
 from autoscaler.core.demand import measure
 from autoscaler.core.evidence import missing_evidence
@@ -65,6 +66,17 @@ class Report:
     slots: int | None
     ready_at_most: int | None
     missing: tuple[str, ...]
+
+
+class NoQuotas:
+    """Nothing limits anybody."""
+
+    def quarters(self, _: TargetRef) -> None:
+        """Return nothing."""
+
+    def pending(self, _: str) -> str:
+        """Return that nothing is being waited for."""
+        return ""
 
 
 class NoHints:
@@ -127,6 +139,7 @@ class Scene:
             scaler=DryRunScaler(),
             orders=imagined,
             cordons=imagined,
+            contests=Contests(NoQuotas(), [target.ref]),
             reporter=Reporters(),
             clock=time.monotonic,
             wall=time.time,

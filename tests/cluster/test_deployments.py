@@ -54,7 +54,7 @@ def decided(kube: Kube, uid: str, current: int, wanted: int, *departing: str) ->
     """Return a decision for Deployment `w`."""
     steps = (Step("demand", wanted, "WorkWaiting", "so many"),)
     ref = TargetRef(kube.namespace, "w", "Deployment")
-    return Decision(ref, 0.0, uid, current, wanted, wanted, False, 0, steps, departing=departing)  # noqa: FBT003
+    return Decision(ref, 0.0, uid, current, wanted, wanted, wanted, False, 0, steps, departing=departing)  # noqa: FBT003
 
 
 @pytest.mark.cluster

@@ -31,7 +31,8 @@ def uid_of(view: ClusterView, kube: Kube) -> str:
 def decided(kube: Kube, uid: str, current: int, wanted: int) -> Decision:
     """Return a decision for set `w`."""
     steps = (Step("demand", wanted, "WorkWaiting", "so many"),)
-    return Decision(TargetRef(kube.namespace, "w"), 0.0, uid, current, wanted, wanted, wanted == 0, 0, steps)
+    ref = TargetRef(kube.namespace, "w")
+    return Decision(ref, 0.0, uid, current, wanted, wanted, wanted, wanted == 0, 0, steps)
 
 
 def test_up_from_zero_further_and_down_to_zero(api: Api, kube: Kube, view: ClusterView):

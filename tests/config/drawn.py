@@ -29,6 +29,7 @@ RULED: Mapping[tuple[type, str], st.SearchStrategy[Any]] = {
     (TargetSettings, "queues"): st.lists(
         st.text(min_size=1).filter(is_closed), min_size=1, max_size=4, unique=True
     ).map(tuple),
+    (TargetSettings, "quota_reserve"): st.sampled_from(((), ("10%",), ("pods: 2", "requests.cpu: 5%"))),
     (TargetSettings, "worker_node"): st.text().map("celery@{pod}".__add__),
     (BrokerSettings, "url_env"): VARIABLES,
     (BrokerSettings, "url_file"): PATHS,

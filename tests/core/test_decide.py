@@ -38,6 +38,7 @@ def test_the_limits_are_applied_in_this_order():
         "last_worker",
         "fallback",
         "hpa",
+        "quota",
         "closing",
     ]
     assert [*(limit.__name__ for limit in LIMITS), "drain"] == list(STAGES)

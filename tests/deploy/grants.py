@@ -14,6 +14,12 @@ ALLOWED = (
     | {("apps", kind, verb) for kind in ("deployments", "replicasets") for verb in READING}
     | {("apps", "deployments/scale", verb) for verb in ("get", "patch")}
     | {("", "pods", "patch")}
+    # what limits the pods of a namespace, and which claims are there already: names and amounts, no contents
+    | {
+        ("", kind, verb)
+        for kind in ("resourcequotas", "limitranges", "persistentvolumeclaims")
+        for verb in READING
+    }
     | {("", "configmaps", verb) for verb in (*READING, "create", "patch", "delete")}
     # An HPA on a target undoes what is written beside it, so it has to be known of. Its minimum is moved only
     # where the configuration says so (hpa = "floor"): a patch cannot be held to one field, so it is held to

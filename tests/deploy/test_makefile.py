@@ -21,6 +21,7 @@ TARGETS = {
     "demo",
     "bench-reaction",
     "soak",
+    "neighbour",
     "clean",
 }
 

@@ -26,9 +26,14 @@ STATE = {
     Grant("control", "", "configmaps", verb, ())
     for verb in ("get", "list", "watch", "create", "patch", "delete")
 }
-
-
-READ = (("apps", "statefulsets"), ("", "pods"), ("autoscaling", "horizontalpodautoscalers"))
+SEEN = (
+    ("apps", "statefulsets"),
+    ("", "pods"),
+    ("", "resourcequotas"),
+    ("", "limitranges"),
+    ("", "persistentvolumeclaims"),
+    ("autoscaling", "horizontalpodautoscalers"),
+)
 
 
 def target(
@@ -68,7 +73,7 @@ def test_each_namespace_gets_what_its_own_targets_need() -> None:
     expected = {
         Grant(namespace, group, resource, verb, ())
         for namespace in ("a", "b")
-        for group, resource in READ
+        for group, resource in SEEN
         for verb in READING
     }
     for verb in ("get", "patch"):
@@ -82,7 +87,7 @@ def test_watching_the_whole_cluster_still_scales_by_name() -> None:
     """Only reading is for all namespaces then, and it is not given a second time in each."""
     found = given_rights(settings(target("a", "one"), target("b", "two"), cluster_wide=True))
     everywhere = {grant.permission for grant in found if grant.namespace is None}
-    assert everywhere == {(group, resource, verb) for group, resource in READ for verb in READING}
+    assert everywhere == {(group, resource, verb) for group, resource in SEEN for verb in READING}
     elsewhere = {grant for grant in found if grant.namespace is not None} - STATE
     assert elsewhere == {
         Grant(namespace, "apps", "statefulsets/scale", verb, (name,))

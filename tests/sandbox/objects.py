@@ -57,3 +57,26 @@ def limit_range(*limits: JSON) -> JSON:
 def config_map(name: str, **data: str) -> JSON:
     """Return a config map."""
     return {"metadata": {"name": name, "namespace": NAMESPACE}, "data": data}
+
+
+def claim(name: str, storage: str = "1Gi", **spec: Any) -> JSON:
+    """Return a claim for storage."""
+    return {
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": storage}},
+            **spec,
+        },
+    }
+
+
+def priority_class(name: str, value: int = 1000, **fields: Any) -> JSON:
+    """Return a priority class."""
+    return {"metadata": {"name": name}, "value": value, **fields}
+
+
+def runtime_class(name: str, **pod_fixed: str) -> JSON:
+    """Return a runtime class with its overhead, if any."""
+    overhead = {"overhead": {"podFixed": pod_fixed}} if pod_fixed else {}
+    return {"metadata": {"name": name}, "handler": name} | overhead

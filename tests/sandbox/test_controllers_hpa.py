@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from autoscaler.sandbox.controllers.hpa import AUTOSCALERS
+from autoscaler.sandbox.objects.values import copy
 from autoscaler.sandbox.store import JSON
 from tests.sandbox.hpa_world import NO_CPU, SETS, HpaWorld, cpu_percent
 from tests.sandbox.recorded import differences, recording
@@ -30,7 +31,7 @@ def as_recorded(world: HpaWorld, namespace: str, name: str, replicas: int) -> No
     wanted = statefulset(replicas)
     world.store.create(SETS, wanted | {"metadata": {"name": name, "namespace": namespace}})
     world.settle()
-    asked = recording(35).request["body"]
+    asked = copy(recording(35).request["body"])
     asked["metadata"] = {"name": name, "namespace": namespace}
     asked["spec"]["scaleTargetRef"]["name"] = name
     world.store.create(AUTOSCALERS, asked, manager="python-requests")

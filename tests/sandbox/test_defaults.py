@@ -12,7 +12,7 @@ from autoscaler.sandbox.objects import selectors
 from autoscaler.sandbox.objects.clock_words import wrong_time
 from autoscaler.sandbox.store import Store
 from tests.sandbox.client import JSON, Client
-from tests.sandbox.objects import NAMESPACE, config_map, pod, stateful_set
+from tests.sandbox.objects import NAMESPACE, claim, config_map, pod, stateful_set
 
 MEMORY_AND_CPU = {"cpu": "1", "memory": "1Gi"}
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
@@ -127,8 +127,7 @@ def test_other_kinds(store: Store) -> None:
     found = store.create("horizontalpodautoscalers.autoscaling", autoscaler)
     assert found["spec"]["minReplicas"] == 1
     assert found["spec"]["metrics"][0]["resource"]["name"] == "cpu"
-    claim = {"metadata": {"name": "c", "namespace": NAMESPACE}, "spec": {"accessModes": ["ReadWriteOnce"]}}
-    found = store.create("persistentvolumeclaims", claim)
+    found = store.create("persistentvolumeclaims", claim("c"))
     assert (found["status"], found["spec"]["volumeMode"]) == ({"phase": "Pending"}, "Filesystem")
     found = store.create("namespaces", {"metadata": {"name": "n"}})
     assert found["metadata"]["labels"] == {"kubernetes.io/metadata.name": "n"}

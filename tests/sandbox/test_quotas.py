@@ -8,10 +8,20 @@ import pytest
 
 from autoscaler.sandbox.store import ApiError, Store
 from tests.sandbox.client import JSON, Client
-from tests.sandbox.objects import NAMESPACE, PODS, limit_range, namespace, pod, quota, stateful_set
+from tests.sandbox.objects import (
+    NAMESPACE,
+    PODS,
+    limit_range,
+    namespace,
+    pod,
+    priority_class,
+    quota,
+    stateful_set,
+)
 
 SMALL = {"requests": {"cpu": "500m", "memory": "1Gi"}, "limits": {"cpu": "1", "memory": "2Gi"}}
-URGENT = {"operator": "In", "scopeName": "PriorityClass", "values": ["urgent"]}
+BY_PRIORITY = {"scopeName": "PriorityClass"}
+URGENT = BY_PRIORITY | {"operator": "In", "values": ["urgent"]}
 
 
 def _used(store: Store, name: str = "team") -> dict[str, str]:
@@ -156,13 +166,14 @@ def test_dry_runs_and_taken_names_are_not_counted(store: Store) -> None:
         ({"scopes": ["PriorityClass"]}, "d"),
         ({"scopeSelector": {"matchExpressions": [URGENT]}}, "d"),
         ({"scopeSelector": {"matchExpressions": [URGENT | {"operator": "NotIn"}]}}, "abc"),
-        ({"scopeSelector": {"matchExpressions": [URGENT | {"operator": "Exists"}]}}, "d"),
-        ({"scopeSelector": {"matchExpressions": [URGENT | {"operator": "DoesNotExist"}]}}, "abc"),
+        ({"scopeSelector": {"matchExpressions": [BY_PRIORITY | {"operator": "Exists"}]}}, "d"),
+        ({"scopeSelector": {"matchExpressions": [BY_PRIORITY | {"operator": "DoesNotExist"}]}}, "abc"),
         ({"scopeSelector": {"matchExpressions": [{"operator": "Exists", "scopeName": "Terminating"}]}}, "c"),
     ],
 )
 def test_scopes(store: Store, spec: JSON, counted: str) -> None:
     """A quota with scopes counts the pods for which all of them hold, and nothing but pods."""
+    store.create("priorityclasses.scheduling.k8s.io", priority_class("urgent"))
     store.create("resourcequotas", quota(hard={"pods": "9", "count/configmaps": "0"}, **spec))
     every: list[tuple[str, dict[str, Any]]] = [
         ("a", {}),

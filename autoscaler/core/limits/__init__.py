@@ -16,6 +16,7 @@ from autoscaler.core.limits.behavior import (
 )
 from autoscaler.core.limits.caution import certainty, closing, fallback, last_worker, rollout, withheld
 from autoscaler.core.limits.hpa import hpa
+from autoscaler.core.limits.resources import db_connections, quota
 from autoscaler.core.limits.view import Limit
 
 LIMITS: tuple[Limit, ...] = (
@@ -26,10 +27,12 @@ LIMITS: tuple[Limit, ...] = (
     scale_down_rate,
     min_replicas,
     max_replicas,
+    db_connections,
     certainty,
     rollout,
     last_worker,
     fallback,
     hpa,
+    quota,
     closing,
 )

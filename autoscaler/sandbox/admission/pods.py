@@ -1,4 +1,4 @@
-"""What every pod gets on its way in: an account with its token, a priority, patience with its node."""
+"""What every pod gets on its way in: an account with its token, patience with its node."""
 
 from __future__ import annotations
 
@@ -20,14 +20,12 @@ _SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 
 
 def admit_pod(_store: Store, resource: str, obj: JSON) -> JSON:
-    """Complete a pod in place, as the ServiceAccount, Priority and toleration plug-ins do."""
+    """Complete a pod in place, as the ServiceAccount and toleration plug-ins do."""
     if resource != "pods":
         return obj
     spec = obj["spec"]
     account = spec.setdefault("serviceAccountName", "default")
     spec.setdefault("serviceAccount", account)
-    spec.setdefault("priority", 0)
-    spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
     tolerations = spec.setdefault("tolerations", [])
     for trouble in _NODE_TROUBLES:
         if not any(toleration.get("key") in {None, trouble} for toleration in tolerations):

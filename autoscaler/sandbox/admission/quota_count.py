@@ -1,6 +1,8 @@
 """What quotas count, counted anew whenever something that they count has gone.
 
-The stand-in for the quota controller. New objects are counted by the admission plug-in already.
+The stand-in for the quota controller (pkg/controller/resourcequota). New objects are counted by the
+admission plug-in already, so only what frees room makes it count: deletions, pods that are over, and
+another `spec.hard`. The rest waits for its next full count, every five minutes there, `recount_all` here.
 """
 
 from __future__ import annotations
@@ -8,17 +10,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autoscaler.core.quantity import Quantity
-from autoscaler.sandbox.admission.pod_resources import Amounts, is_of_pods
-from autoscaler.sandbox.admission.quota import wanted_of
+from autoscaler.sandbox.admission.evaluators import EVALUATORS, Evaluator
+from autoscaler.sandbox.admission.pod_resources import is_charged
+from autoscaler.sandbox.admission.quota_scopes import counts, has_deadline
 from autoscaler.sandbox.errors import ApiError
-from autoscaler.sandbox.event_log import ADDED, DELETED, Event
-from autoscaler.sandbox.objects.kinds import RESOURCES
+from autoscaler.sandbox.event_log import ADDED, DELETED, MODIFIED, Event
+from autoscaler.sandbox.objects.amounts import Amounts, add, parsed, written
 from autoscaler.sandbox.objects.values import JSON, dig
 
 if TYPE_CHECKING:
     from autoscaler.sandbox.store import Store
 
-_FINISHED = ("Succeeded", "Failed")
+RECOUNT_SECONDS = 300.0
+"""How often the real controller counts everything (--resource-quota-sync-period)."""
+
 _GONE = 404
 
 
@@ -27,32 +32,53 @@ def follow_quotas(store: Store) -> None:
 
     def follow(event: Event) -> None:
         if event.resource == "resourcequotas" and event.type != DELETED:
-            if event.type == ADDED or event.object["spec"] != dig(event.previous, "spec"):
+            if event.type == ADDED or _hard(event.object) != _hard(event.previous):
                 _recount(store, event.object)
-        elif event.type == DELETED or _has_finished(event):
-            for quota in store.snapshot("resourcequotas", event.namespace)[0] if event.namespace else []:
-                if wanted_of(quota, event.resource, event.object):
-                    _recount(store, quota)
+        elif event.namespace and event.resource in EVALUATORS and _frees(store, event):
+            _replenish(store, EVALUATORS[event.resource], event.namespace)
 
     store.subscribe(follow)
 
 
-def _has_finished(event: Event) -> bool:
-    if event.resource != "pods" or event.previous is None:
-        return False
-    now, before = dig(event.object, "status", "phase"), dig(event.previous, "status", "phase")
-    return now in _FINISHED and before not in _FINISHED
+def recount_all(store: Store) -> None:
+    """Count for every quota: sees the pods that should have been gone by now, and new selectors."""
+    for quota in store.snapshot("resourcequotas")[0]:
+        _recount(store, quota)
+
+
+def _hard(quota: JSON | None) -> Amounts:
+    return parsed(dig(quota, "spec", "hard"))
+
+
+def _frees(store: Store, event: Event) -> bool:
+    """Whether a change is one that the controller counts after."""
+    new, old = event.object, event.previous
+    if old is None or event.type != MODIFIED:
+        return event.type == DELETED
+    if event.resource == "pods":
+        now = store.clock()
+        return has_deadline(new) != has_deadline(old) or (is_charged(old, now) and not is_charged(new, now))
+    if event.resource == "services":
+        return bool(new["spec"].get("type") != old["spec"].get("type"))
+    given = ("status", "allocatedResources")
+    return event.resource == "persistentvolumeclaims" and dig(new, *given) != dig(old, *given)
+
+
+def _replenish(store: Store, evaluator: Evaluator, namespace: str) -> None:
+    for quota in store.snapshot("resourcequotas", namespace)[0]:
+        if evaluator.matching(dig(quota, "status", "hard") or {}):
+            _recount(store, quota)
 
 
 def _recount(store: Store, quota: JSON) -> None:
     meta = quota["metadata"]
 
     def counted(current: JSON) -> JSON:
-        hard = current["spec"].get("hard") or {}
-        used = _used(store, current)
+        hard = _hard(current)
+        used = parsed(dig(current, "status", "used")) | _used(store, current)
         current["status"] = {
-            "hard": hard,
-            "used": {name: str(used.get(name, Quantity())) for name in hard},
+            "hard": written(hard),
+            "used": written({name: amount for name, amount in used.items() if name in hard}),
         }
         return current
 
@@ -70,22 +96,18 @@ def _recount(store: Store, quota: JSON) -> None:
             raise
 
 
-def _used(store: Store, quota: JSON) -> Amounts:
+def _used(store: Store, quota: JSON) -> dict[str, Quantity]:
+    """Return what is used of a quota, of the names that somebody counts."""
+    now, hard = store.clock(), _hard(quota)
     used: dict[str, Quantity] = {}
-    for resource in _counted_resources(quota):
+    for resource, evaluator in EVALUATORS.items():
+        names = evaluator.matching(hard)
+        if not names:
+            continue
+        counted = dict.fromkeys(names, Quantity())
         for obj in store.snapshot(resource, quota["metadata"]["namespace"])[0]:
-            for name, amount in wanted_of(quota, resource, obj).items():
-                if name == "count/pods" or dig(obj, "status", "phase") not in _FINISHED:
-                    used[name] = used.get(name, Quantity()) + amount
+            if counts(quota, resource, obj):
+                usage = evaluator.usage(obj, now)
+                add(counted, {name: usage[name] for name in names if name in usage})
+        add(used, counted)
     return used
-
-
-def _counted_resources(quota: JSON) -> set[str]:
-    """Return the resources that a quota counts, of those that exist here."""
-    found: set[str] = set()
-    for name in quota["spec"].get("hard") or {}:
-        if is_of_pods(name):
-            found.add("pods")
-        elif (resource := name.removeprefix("count/")) in RESOURCES:
-            found.add(resource)
-    return found

@@ -12,8 +12,8 @@ from autoscaler.sandbox.event_log import DELETED, Event
 from autoscaler.sandbox.objects.values import JSON
 from autoscaler.sandbox.store import Store
 
-OWNERS = frozenset({"deployments.apps", "replicasets.apps", "statefulsets.apps"})
-OWNED = ("pods", "controllerrevisions.apps", "replicasets.apps")
+OWNERS = frozenset({"deployments.apps", "pods", "replicasets.apps", "statefulsets.apps"})
+OWNED = ("pods", "controllerrevisions.apps", "replicasets.apps", "persistentvolumeclaims")
 
 
 class GarbageCollector:

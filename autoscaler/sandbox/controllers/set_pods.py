@@ -43,7 +43,21 @@ def pod_of(statefulset: JSON, ordinal: int, revision: Revision) -> JSON:
         body["metadata"]["annotations"] = given["annotations"]
     if statefulset["spec"].get("serviceName"):
         body["spec"]["subdomain"] = statefulset["spec"]["serviceName"]
+    if claims := claim_names(statefulset, ordinal):
+        others = [volume for volume in body["spec"].get("volumes", []) if volume["name"] not in claims]
+        body["spec"]["volumes"] = [
+            *({"name": name, "persistentVolumeClaim": {"claimName": of}} for name, of in claims.items()),
+            *others,
+        ]
     return body
+
+
+def claim_names(statefulset: JSON, ordinal: int) -> dict[str, str]:
+    """Return, by the names of the set's templates for claims, the names of a pod's own claims."""
+    pod = f"{statefulset['metadata']['name']}-{ordinal}"
+    templates = statefulset["spec"].get("volumeClaimTemplates") or []
+    names = [template["metadata"]["name"] for template in templates]
+    return {name: f"{name}-{pod}" for name in names}
 
 
 def ordinal_of(pod: JSON, set_name: str) -> int | None:

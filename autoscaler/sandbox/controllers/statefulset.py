@@ -3,7 +3,9 @@
 An autoscaler is judged by what happens after it has set a number: pods that appear one by one or
 all at once, that wait for an unready one below, that a quota refuses and that come only long after
 it was raised. Each look at a set follows pkg/controller/statefulset (updateStatefulSet): first the
-replicas, then the surplus, then the update, the status after each.
+replicas, then the surplus, then the update, the status after each. A pod that is refused ends the look,
+so that a set with a place to fill that its quota has no room for does not come down either: of the pods
+beyond fewer replicas none goes until every place below has its pod.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from autoscaler.sandbox.controllers.batches import in_batches
 from autoscaler.sandbox.controllers.ownership import MANAGER, controller_of, owner_reference
 from autoscaler.sandbox.controllers.recorder import EventRecorder
 from autoscaler.sandbox.controllers.revisions import Revisions
+from autoscaler.sandbox.controllers.set_claims import Claims
 from autoscaler.sandbox.controllers.set_pods import (
     is_healthy,
     is_over,
@@ -55,6 +58,7 @@ class StatefulSetController:
         self._clock = clock
         self._revisions = Revisions(store)
         self._events = EventRecorder(store, clock, "statefulset-controller")
+        self._claims = Claims(store, self._events)
         self._queue: WorkQueue[Key] = WorkQueue(agenda, self._look, retries)
         self._unsubscribe: Callable[[], None] | None = None
 
@@ -126,6 +130,8 @@ class StatefulSetController:
         slots, surplus = view.slots, view.surplus
         if _each(slots, lambda slot: self._tend(view, slot), one_by_one=view.one_by_one):
             return
+        if _each(surplus, lambda pod: self._let_go(view, pod), one_by_one=view.one_by_one):
+            return
         unhealthy = [slot.pod for slot in slots if slot.pod is None or not is_healthy(slot.pod)]
         unhealthy += [pod for pod in reversed(surplus) if not is_healthy(pod)]
         first = unhealthy[0] if unhealthy else None
@@ -136,13 +142,26 @@ class StatefulSetController:
     def _tend(self, view: View, slot: Slot) -> bool:
         """See to one replica; True when those above must wait for it, were they to come in order."""
         if slot.pod is None:
-            self._create(view, slot.ordinal)
+            if not self._claims.are_stale(view.statefulset, slot.ordinal):
+                self._create(view, slot.ordinal)
             return True
         if is_over(slot.pod):
             if not is_terminating(slot.pod):
                 self._delete(view, slot.pod)
             return True
-        return not (is_healthy(slot.pod) and view.is_available(slot.pod))
+        if slot.pod["status"].get("phase") == "Pending":
+            self._claims.ensure(view.statefulset, slot.ordinal)
+        waits = not (is_healthy(slot.pod) and view.is_available(slot.pod))
+        if not (waits and view.one_by_one):
+            self._claims.settle(view.statefulset, slot.ordinal, slot.pod, wanted=True)
+        return waits
+
+    def _let_go(self, view: View, pod: JSON) -> bool:
+        """Let a surplus pod's claims go with it where the set says so; nobody waits for that."""
+        ordinal = ordinal_of(pod, view.statefulset["metadata"]["name"])
+        if ordinal is not None:
+            self._claims.settle(view.statefulset, ordinal, pod, wanted=False)
+        return False
 
     def _condemn(self, view: View, pod: JSON, first_unhealthy: JSON | None) -> bool:
         """See to one surplus pod; True when those below must wait for it, were they to go in order."""
@@ -170,11 +189,13 @@ class StatefulSetController:
         pod = pod_of(view.statefulset, ordinal, view.revision_for(ordinal))
         name, of = pod["metadata"]["name"], view.statefulset["metadata"]["name"]
         try:
+            self._claims.ensure(view.statefulset, ordinal)
             self._store.create(PODS, pod, manager=MANAGER)
         except ApiError as error:
             message = f"Create Pod {name} in StatefulSet {of} failed error: {error.message}"
             self._events.record(view.statefulset, "Warning", "FailedCreate", message)
             raise
+        self._claims.settle(view.statefulset, ordinal, None, wanted=True)
         message = f"Create Pod {name} in StatefulSet {of} successful"
         self._events.record(view.statefulset, "Normal", "SuccessfulCreate", message)
 

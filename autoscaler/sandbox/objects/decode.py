@@ -11,6 +11,7 @@ from typing import Any
 
 from autoscaler.core import quantity
 from autoscaler.sandbox.objects import shapes
+from autoscaler.sandbox.objects.amounts import rounded_up
 from autoscaler.sandbox.objects.clock_words import wrong_time
 from autoscaler.sandbox.objects.kinds import Kind
 from autoscaler.sandbox.objects.values import JSON, dig
@@ -43,11 +44,15 @@ _TEXTS = ("name", "namespace", "generateName", "resourceVersion", "uid")
 _GO_TYPES: Mapping[type, str] = {str: "string", list: "array", dict: "object"}
 _MAPS = frozenset(
     {"annotations", "binaryData", "data", "hard", "labels", "limits", "matchLabels", "nodeSelector"}
-    | {"requests", "stringData", "used"}
+    | {"requests", "stringData", "used", "default", "defaultRequest", "max", "min", "podFixed"}
+    | {"allocatedResources", "capacity", "maxLimitRequestRatio", "overhead"}
 )
 _OPAQUE = frozenset({"annotations", "binaryData", "data", "labels", "managedFields", "stringData"})
-_QUANTITIES = frozenset({"limits", "requests", "hard", "used"})
-_LIMIT_QUANTITIES = frozenset({"default", "defaultRequest", "max", "min"})
+_QUANTITIES = frozenset(
+    {"allocatedResources", "capacity", "hard", "limits", "overhead", "podFixed", "requests", "used"}
+)
+_LIMIT_QUANTITIES = frozenset({"default", "defaultRequest", "max", "maxLimitRequestRatio", "min"})
+_NO_QUANTITIES = (("runtimeclasses.node.k8s.io", "overhead"),)
 _TARGET_QUANTITIES = frozenset({"averageValue", "value"})  # of a HorizontalPodAutoscaler's metric
 _QUANTITY_RULE = (
     "quantities must match the regular expression "
@@ -152,10 +157,16 @@ def _without_unset(resource: str, field: str, value: Any) -> Any:  # noqa: ANN40
         return value
     if field == "target" and resource == "horizontalpodautoscalers.autoscaling":
         return {key: _canonical(item) if key in _TARGET_QUANTITIES else item for key, item in value.items()}
-    if field in _QUANTITIES or (resource == "limitranges" and field in _LIMIT_QUANTITIES):
+    if _has_quantities(resource, field):
         return {key: _canonical(amount) for key, amount in value.items()}
     found = ((key, _without_unset(resource, key, item)) for key, item in value.items())
     return {key: item for key, item in found if not _unset(key, item)}
+
+
+def _has_quantities(resource: str, field: str) -> bool:
+    if resource == "limitranges" and field in _LIMIT_QUANTITIES:
+        return True
+    return field in _QUANTITIES and (resource, field) not in _NO_QUANTITIES
 
 
 def _unset(field: str, value: object) -> bool:
@@ -165,7 +176,7 @@ def _unset(field: str, value: object) -> bool:
 def _canonical(amount: object) -> str:
     if isinstance(amount, (str, int, float)) and not isinstance(amount, bool):
         try:
-            return str(quantity.parse(amount))
+            return str(rounded_up(quantity.parse(amount)))
         except ValueError:
             pass
     raise DecodeError(_QUANTITY_RULE)

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from autoscaler.sandbox.objects import shapes
 from autoscaler.sandbox.objects.hpa_defaults import default_autoscaler
 from autoscaler.sandbox.objects.kinds import Kind
-from autoscaler.sandbox.objects.pod_defaults import containers_of, default_pod, default_template
+from autoscaler.sandbox.objects.pod_defaults import default_pod, default_template
+from autoscaler.sandbox.objects.pod_level import default_pod_level
+from autoscaler.sandbox.objects.quality import quality_of_service
 from autoscaler.sandbox.objects.values import JSON
-
-_COMPUTE = ("cpu", "memory")
 
 
 def set_defaults(kind: Kind, obj: JSON) -> None:
@@ -23,7 +23,7 @@ def set_defaults(kind: Kind, obj: JSON) -> None:
 def first_status(kind: Kind, obj: JSON) -> JSON | None:
     """Return the status of a new object, None for a kind that has none."""
     if kind.resource == "pods":
-        return {"phase": "Pending", "qosClass": _quality_of_service(obj["spec"])}
+        return {"phase": "Pending", "qosClass": quality_of_service(obj["spec"])}
     if kind.resource == "namespaces":
         return {"phase": "Active"}
     if kind.resource == "persistentvolumeclaims":
@@ -44,6 +44,10 @@ def _default_stateful_set(obj: JSON) -> None:
     if strategy.setdefault("type", "RollingUpdate") == "RollingUpdate":
         strategy.setdefault("rollingUpdate", {}).setdefault("partition", 0)
     default_template(spec["template"]["spec"])
+    for claim in spec.get("volumeClaimTemplates") or []:
+        claim.update({"apiVersion": "v1", "kind": "PersistentVolumeClaim"})
+        claim.setdefault("spec", {}).setdefault("volumeMode", "Filesystem")
+        claim.setdefault("status", {}).setdefault("phase", "Pending")
 
 
 def _default_deployment(obj: JSON) -> None:
@@ -66,6 +70,7 @@ def _default_replica_set(obj: JSON) -> None:
 
 def _default_pod(obj: JSON) -> None:
     default_pod(obj["spec"])
+    default_pod_level(obj["spec"])
 
 
 def _default_secret(obj: JSON) -> None:
@@ -97,6 +102,15 @@ def _default_claim(obj: JSON) -> None:
     obj["spec"].setdefault("volumeMode", "Filesystem")
 
 
+def _default_priority_class(obj: JSON) -> None:
+    obj.setdefault("preemptionPolicy", "PreemptLowerPriority")
+
+
+def _default_storage_class(obj: JSON) -> None:
+    obj.setdefault("reclaimPolicy", "Delete")
+    obj.setdefault("volumeBindingMode", "Immediate")
+
+
 _DEFAULTS: Mapping[str, Callable[[JSON], None]] = {
     "deployments.apps": _default_deployment,
     "horizontalpodautoscalers.autoscaling": default_autoscaler,
@@ -104,18 +118,9 @@ _DEFAULTS: Mapping[str, Callable[[JSON], None]] = {
     "namespaces": _default_namespace,
     "persistentvolumeclaims": _default_claim,
     "pods": _default_pod,
+    "priorityclasses.scheduling.k8s.io": _default_priority_class,
     "replicasets.apps": _default_replica_set,
     "secrets": _default_secret,
     "statefulsets.apps": _default_stateful_set,
+    "storageclasses.storage.k8s.io": _default_storage_class,
 }
-
-
-def _quality_of_service(spec: JSON) -> str:
-    every = [container["resources"] for container in containers_of(spec)]
-    if not any(resources.get("requests") or resources.get("limits") for resources in every):
-        return "BestEffort"
-    for resources in every:
-        limits, requests = resources.get("limits", {}), resources.get("requests", {})
-        if any(limits.get(name) is None or limits[name] != requests.get(name) for name in _COMPUTE):
-            return "Burstable"
-    return "Guaranteed"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from autoscaler.core import quantity
-from autoscaler.sandbox.errors import Cause, forbidden_value, invalid_value, required, unsupported_value
+from autoscaler.sandbox.errors import Cause, forbidden_value, invalid_value, not_supported, required
 from autoscaler.sandbox.objects.values import JSON, dig
 
 HPA_SCALE_TO_ZERO = "HPAScaleToZero"
@@ -50,6 +51,7 @@ _TARGETS = {
     "Pods": _Target(("averageValue",), "must specify a positive target averageValue"),
     "Resource": _OF_RESOURCE,
 }
+_SELECTIONS = ("Disabled", "Max", "Min")
 _NO_METRIC = "must specify at least one Object or External metric to support scaling to zero replicas"
 
 
@@ -84,7 +86,7 @@ def _metric_causes(path: str, metric: JSON) -> Iterator[Cause]:
     if not kind:
         yield required(f"{path}.type", "must specify a metric source type")
     if source is None:
-        yield unsupported_value(f"{path}.type", kind, _SOURCES)
+        yield not_supported(f"{path}.type", json.dumps(kind), tuple(_SOURCES))
         return
     if metric.get(source) is None:
         yield required(f"{path}.{source}", "must populate information for the given metric source")
@@ -134,8 +136,8 @@ def _scaling_causes(path: str, rules: JSON) -> Iterator[Cause]:
     if window is not None and window > _LONGEST_WINDOW_SECONDS:
         rule = f"must be less than or equal to {_LONGEST_WINDOW_SECONDS}"
         yield invalid_value(f"{path}.stabilizationWindowSeconds", str(window), rule)
-    if rules["selectPolicy"] not in {"Disabled", "Max", "Min"}:
-        yield unsupported_value(f"{path}.selectPolicy", rules["selectPolicy"], ("Disabled", "Max", "Min"))
+    if rules["selectPolicy"] not in _SELECTIONS:
+        yield not_supported(f"{path}.selectPolicy", json.dumps(rules["selectPolicy"]), _SELECTIONS)
     for index, policy in enumerate(rules["policies"]):
         yield from _policy_causes(f"{path}.policies[{index}]", policy)
 
@@ -143,7 +145,7 @@ def _scaling_causes(path: str, rules: JSON) -> Iterator[Cause]:
 def _policy_causes(path: str, policy: JSON) -> Iterator[Cause]:
     kind = policy.get("type", "")
     if kind not in {"Percent", "Pods"}:
-        yield unsupported_value(f"{path}.type", kind, ("Percent", "Pods"))
+        yield not_supported(f"{path}.type", json.dumps(kind), ("Percent", "Pods"))
     for field in ("value", "periodSeconds"):
         number = policy.get(field, 0)
         if number <= 0:

@@ -165,6 +165,17 @@ KINDS: tuple[Kind, ...] = (
         generations=True,
     ),
     Kind(
+        "scheduling.k8s.io",
+        "v1",
+        "priorityclasses",
+        "PriorityClass",
+        "priorityclass",
+        ("pc",),
+        namespaced=False,
+    ),
+    Kind("node.k8s.io", "v1", "runtimeclasses", "RuntimeClass", "runtimeclass", namespaced=False),
+    Kind("storage.k8s.io", "v1", "storageclasses", "StorageClass", "storageclass", ("sc",), namespaced=False),
+    Kind(
         "events.k8s.io",
         "v1",
         "events",

@@ -31,10 +31,19 @@ _KEPT = (
 )
 
 
-def created(kind: Kind, obj: JSON, now: str, record: Record, *, features: Collection[str] = ()) -> JSON:
+def created(
+    kind: Kind,
+    obj: JSON,
+    now: str,
+    record: Record,
+    admit: Callable[[JSON], None],
+    *,
+    features: Collection[str] = (),
+) -> JSON:
     """Return a decoded object, changed in place, as a new one without a version.
 
-    `features` are the feature gates that are on. Raises `ApiError` 422.
+    `admit` adds in place what plug-ins add, before the object is checked; `features` are the feature
+    gates that are on. Raises `ApiError` 422 and what `admit` raises.
     """
     meta: JSON = obj["metadata"]
     for field in (*_KEPT, "managedFields"):
@@ -47,8 +56,11 @@ def created(kind: Kind, obj: JSON, now: str, record: Record, *, features: Collec
     set_defaults(kind, obj)
     status = first_status(kind, obj)
     obj |= {} if status is None else {"status": status}
-    check(kind, obj, features=features)
     record(shapes.empty(kind) | ({} if status is None else {"status": status}), obj)
+    admit(obj)
+    if status is not None:
+        obj["status"] = first_status(kind, obj)
+    check(kind, obj, features=features)
     if kind.kept:
         meta |= {"uid": str(uuid.uuid4()), "creationTimestamp": now}
     if kind.generations:

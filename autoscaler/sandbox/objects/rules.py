@@ -8,10 +8,14 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 
 from autoscaler.sandbox.errors import ApiError, Cause, forbidden_value, invalid, invalid_value, required
 from autoscaler.sandbox.objects import selectors
+from autoscaler.sandbox.objects.claim_rules import claim_causes, priority_class_causes, runtime_class_causes
 from autoscaler.sandbox.objects.deletion_cost import DELETION_COST, deletion_cost
 from autoscaler.sandbox.objects.event_rules import event_causes
 from autoscaler.sandbox.objects.hpa_rules import autoscaler_causes
 from autoscaler.sandbox.objects.kinds import Kind
+from autoscaler.sandbox.objects.limit_range_rules import limit_range_causes
+from autoscaler.sandbox.objects.quota_rules import quota_causes
+from autoscaler.sandbox.objects.resource_rules import pod_resource_causes
 from autoscaler.sandbox.objects.values import JSON, dig
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
@@ -94,6 +98,10 @@ def _workload_causes(obj: JSON, old: JSON | None) -> Iterator[Cause]:
     if old is None or _cost_of(old["spec"]["template"]) is not None:
         yield from _cost_causes("spec.template.annotations", spec["template"])
     yield from _container_causes("spec.template.spec", spec["template"]["spec"])
+    if spec["template"]["spec"].get("activeDeadlineSeconds") is not None:
+        kind = "StatefulSet" if obj["kind"] == "StatefulSet" else "ReplicaSet"
+        rule = f"activeDeadlineSeconds in {kind} is not Supported"
+        yield forbidden_value("spec.template.spec.activeDeadlineSeconds", rule)
     if old is not None and obj["kind"] == "StatefulSet":
         fixed = [field for field in {*spec, *old["spec"]} if spec.get(field) != old["spec"].get(field)]
         if not _STATEFUL_SET_MAY_CHANGE.issuperset(fixed):
@@ -107,6 +115,10 @@ def _pod_causes(obj: JSON, old: JSON | None) -> Iterator[Cause]:
     if old is None or _cost_of(old) is not None:
         yield from _cost_causes("metadata.annotations", obj)
     yield from _container_causes("spec", obj["spec"])
+    seconds = obj["spec"].get("activeDeadlineSeconds")
+    if seconds is not None and seconds < 1:
+        rule = f"must be between 1 and {2**31 - 1}, inclusive"
+        yield invalid_value("spec.activeDeadlineSeconds", str(seconds), rule)
 
 
 def _cost_of(pod: JSON) -> int | None:
@@ -126,6 +138,7 @@ def _container_causes(path: str, spec: JSON) -> Iterator[Cause]:
         for field in ("name", "image"):
             if not container.get(field):
                 yield required(f"{path}.containers[{index}].{field}")
+    yield from pod_resource_causes(path, spec)
 
 
 def _lease_causes(obj: JSON, _old: JSON | None) -> Iterator[Cause]:
@@ -141,7 +154,12 @@ _RULES: Mapping[str, Callable[[JSON, JSON | None], Iterator[Cause]]] = {
     "events": event_causes,
     "events.events.k8s.io": event_causes,
     "leases.coordination.k8s.io": _lease_causes,
+    "limitranges": limit_range_causes,
+    "persistentvolumeclaims": claim_causes,
     "pods": _pod_causes,
+    "priorityclasses.scheduling.k8s.io": priority_class_causes,
     "replicasets.apps": _workload_causes,
+    "resourcequotas": quota_causes,
+    "runtimeclasses.node.k8s.io": runtime_class_causes,
     "statefulsets.apps": _workload_causes,
 }

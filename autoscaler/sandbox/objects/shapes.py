@@ -46,14 +46,17 @@ _EMPTY: Mapping[str, JSON] = {
         "status": {"disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 0},
     },
     "pods": {"spec": {"containers": None}, "status": {}},
+    "priorityclasses.scheduling.k8s.io": {"value": 0},
     "replicasets.apps": {"spec": {"selector": None, "template": _TEMPLATE}, "status": {"replicas": 0}},
     "resourcequotas": {"spec": {}, "status": {}},
+    "runtimeclasses.node.k8s.io": {"handler": ""},
     "selfsubjectaccessreviews.authorization.k8s.io": {"spec": {}, "status": {"allowed": False}},
     "services": {"spec": {}, "status": {"loadBalancer": {}}},
     "statefulsets.apps": {
         "spec": {"selector": None, "serviceName": "", "template": _TEMPLATE, "updateStrategy": {}},
         "status": {"replicas": 0, "availableReplicas": 0},
     },
+    "storageclasses.storage.k8s.io": {"provisioner": ""},
 }
 
 _CONTAINER: JSON = {"name": "", "resources": {}}

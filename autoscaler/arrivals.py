@@ -1,0 +1,37 @@
+"""Which pods are so new that the quotas may not have counted them yet, as it is seen from here.
+
+Pods and quotas come by different watches. For a moment a new pod is seen and its share of the quota is not,
+or the other way round: deciding then would ask for pods that have no room, or take back what was asked for.
+"""
+
+from __future__ import annotations
+
+from autoscaler.core.model import WorkerSet
+
+COUNTING_SECONDS = 2.0
+"""How long the quotas have for counting what is new: they are told within milliseconds."""
+
+
+class Arrivals:
+    """When each pod of one target was first seen, in monotonic seconds."""
+
+    def __init__(self) -> None:
+        self._first_seen: dict[str, float] = {}
+        self._last: tuple[int, frozenset[str]] | None = None
+        self._changed_at = 0.0
+
+    def see(self, at: float, workers: WorkerSet) -> None:
+        """Take note of who is there; whoever is there at the first look was there before."""
+        names = frozenset(pod.name for pod in workers.pods)
+        since = at if self._last is not None else at - COUNTING_SECONDS
+        self._first_seen = {name: self._first_seen.get(name, since) for name in names}
+        if self._last != (workers.replicas, names):
+            self._last, self._changed_at = (workers.replicas, names), at
+
+    def uncounted(self, at: float) -> int:
+        """Return how many pods may not have been counted yet."""
+        return sum(at - seen < COUNTING_SECONDS for seen in self._first_seen.values())
+
+    def settled(self, at: float) -> bool:
+        """Return whether nothing has changed for so long that everything must have been counted."""
+        return at - self._changed_at >= COUNTING_SECONDS

@@ -1,0 +1,96 @@
+"""What there is room for: in the namespace's quotas, and in the database that workers connect to.
+
+A pod that is asked for and not admitted helps nobody: its StatefulSet tries again and again, backs off, and
+then fails to follow for minutes after the quota was raised; a parallel one can fail to come back down.
+"""
+
+from __future__ import annotations
+
+from autoscaler.core.allotment import Allotment, Contender, allot, surrender
+from autoscaler.core.limits.view import NAMED, View
+from autoscaler.core.model import Quality, Step, TargetRef
+from autoscaler.core.quarters import Contest
+from autoscaler.core.quota import Bound, BoundKind
+
+FULL = frozenset({BoundKind.QUOTA, BoundKind.STATUS_UNKNOWN})
+"""What keeps a worker out that others would let in; anything else keeps out every worker of its shape."""
+
+
+def db_connections(proposed: int, view: View) -> Step | None:
+    """Never more workers than the database has connections for."""
+    most, each = view.policy.max_db_connections, view.policy.db_connections_per_worker
+    if most is None or proposed <= most // each:
+        return None
+    message = f"max_db_connections is {most}, at {each} for each worker"
+    return Step("db_connections", most // each, "DatabaseConnections", message)
+
+
+def quota(proposed: int, view: View) -> Step | None:
+    """Never ask for a pod that would not be admitted; give way where a quota was lowered below its use."""
+    contest = view.snapshot.contest
+    if contest is None:
+        return _unknown(proposed, view)
+    step = None
+    if contest.own.lacking(proposed):
+        step = _admitted(proposed, contest)
+    if contest.exceeded and _is_sure(view):
+        return _given_way(proposed if step is None else step.replicas, view, contest) or step
+    return step
+
+
+def _unknown(proposed: int, view: View) -> Step | None:
+    detail = view.snapshot.quotas_detail
+    if not detail or proposed <= view.current:
+        return None
+    return Step("quota", view.current, "QuotaUnknown", f"what the quotas allow is not known yet: {detail}")
+
+
+def _is_sure(view: View) -> bool:
+    snapshot = view.snapshot
+    return snapshot.broker.is_fresh and snapshot.workers_quality is Quality.FRESH
+
+
+def _admitted(proposed: int, contest: Contest) -> Step | None:
+    """Return the step to what is admitted, None where all is."""
+    own = contest.own
+    allotted = allot(contest.limits, contest.contenders(proposed))
+    mine = allotted[own.target]
+    lacking = own.lacking(proposed)
+    if mine.pods == len(lacking):
+        return None
+    replicas = max(lacking[mine.pods], max(own.places, default=-1) + 1)
+    if not contest.settled:
+        replicas = max(replicas, own.asked)
+    if replicas >= proposed:
+        return None
+    reason = "QuotaLimited" if all(bound.kind in FULL for bound in mine.bounds) else "PodNotAdmitted"
+    message = f"wanted {proposed}, {replicas} fit: {_named(mine.bounds, own)}{_beside(allotted, contest)}"
+    return Step("quota", replicas, reason, message)
+
+
+def _named(bounds: tuple[Bound, ...], own: Contender) -> str:
+    """Return what keeps the next one out, and how much of it is kept free."""
+    words = "; ".join(bound.text for bound in bounds[:NAMED])
+    more = f" and {len(bounds) - NAMED} more" if len(bounds) > NAMED else ""
+    kept = " (quota_reserve left out)" if own.reserves else ""
+    return f"{words}{more}{kept}"
+
+
+def _beside(allotted: dict[TargetRef, Allotment], contest: Contest) -> str:
+    """Return who else of ours is given room that this target could have used."""
+    pods = ((rival.target.name, allotted[rival.target].pods) for rival in contest.rivals)
+    given = [f"{name} gets {count}" for name, count in pods if count]
+    return f"; {', '.join(given[:NAMED])}" if given else ""
+
+
+def _given_way(proposed: int, view: View, contest: Contest) -> Step | None:
+    """Return the step down to what a lowered quota allows, None where nobody has to give way."""
+    own = contest.own
+    staying = sorted(place for place in own.places if place < own.asked)
+    due = surrender(contest.limits, contest.contenders(proposed), own.target)
+    kept = staying[: max(0, len(staying) - due.workers)]
+    replicas = max(kept[-1] + 1 if kept else 0, view.policy.min_replicas)
+    if not due.workers or replicas >= proposed:
+        return None
+    message = f"{', '.join(bound.text for bound in due.bounds[:NAMED])}: {due.workers} give way once idle"
+    return Step("quota", replicas, "QuotaExceeded", message)
