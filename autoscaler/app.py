@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from autoscaler.brokers.workers import Workforce
 from autoscaler.cluster.broker_urls import ClusterBrokerUrls
 from autoscaler.cluster.client import Api
 from autoscaler.cluster.cordons import ConfigMapCordons
+from autoscaler.cluster.events import ApiEvents
 from autoscaler.cluster.quotas import NamespaceQuotas
 from autoscaler.cluster.scale import ApiScaler, DryRunScaler
 from autoscaler.cluster.url_sources import UrlSources
@@ -26,9 +28,10 @@ from autoscaler.daemon import Daemon, Tick
 from autoscaler.dry_run import ImaginedCordons
 from autoscaler.metrics_sources.hints import Hints
 from autoscaler.observe import slots_per_worker
-from autoscaler.ports import Cordons, Orders, Scaler
+from autoscaler.ports import Cordons, Orders, Reporter, Scaler
 from autoscaler.ports import Workforce as AnyWorkforce
 from autoscaler.reconcile import Reconciler
+from autoscaler.report.events import EventReporter
 from autoscaler.report.fan import Reporters
 from autoscaler.report.http import ReportServer
 from autoscaler.report.log import LogReporter
@@ -95,6 +98,9 @@ class Service:
         self._sources = UrlSources(api, self._view)
         self._hints = Hints(settings.prometheus, self._sources.database, self._slots, clock)
         self._metrics = MetricsReporter(clock, dry_run=controller.dry_run)
+        self._events = (
+            None if controller.dry_run else ApiEvents(api, socket.gethostname(), clock, self._metrics.event)
+        )
         self._daemon = self._compose()
         self._server: ReportServer | None = None
 
@@ -110,7 +116,10 @@ class Service:
         else:
             scaler, cordons = ApiScaler(self._api, self._view), self._cordons
             orders = workforce = self._workforce
-        reporter = Reporters(LogReporter(), self._metrics)
+        reporters: list[Reporter] = [LogReporter(), self._metrics]
+        if self._events is not None:
+            reporters.append(EventReporter(self._events, self._clock, time.time))
+        reporter = Reporters(*reporters)
         contests = Contests(self._quotas, self._targets)
         return Daemon(
             controller,
@@ -158,6 +167,8 @@ class Service:
         self._quotas.start()
         if self._cordons is not None:
             self._cordons.start()
+        if self._events is not None:
+            self._events.start()
         self._hints.start()
         self._hints.watch(self._settings.targets)
 
@@ -173,6 +184,8 @@ class Service:
     ) -> None:
         self._give_back()
         self._daemon.close()
+        if self._events is not None:
+            self._events.stop()
         if self._cordons is not None:
             self._cordons.stop()
         self._hints.close()

@@ -16,9 +16,9 @@ import msgspec
 from autoscaler.cluster.client import Api, ApiError
 from autoscaler.cluster.kinds import ConfigMap
 from autoscaler.cluster.mirror import Mirror
-from autoscaler.cluster.scale import FIELD_MANAGER
 from autoscaler.cluster.watch import Watcher
 from autoscaler.core.model import Cordon, Reading, TargetRef, fresh, unknown
+from autoscaler.core.writers import FIELD_MANAGER
 
 PREFIX = "celery-autoscaler-drain-"
 KEY = "cordons"

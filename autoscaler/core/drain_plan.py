@@ -62,7 +62,8 @@ def open_below(keep: int, wanted: int, view: View, crew: tuple[Worker, ...]) -> 
     if demand is None:
         return keep
     rules, open_below = view.policy.drain, keep
-    if rules.placement and not snapshot.workers.updating and not snapshot.closing:
+    stay = snapshot.workers.updating or snapshot.closing or view.overrides.keeps_all
+    if rules.placement and not stay:
         recent = view.history.highest(snapshot.at - rules.placement_after_seconds)
         needed = max(demand.replicas, current if recent is None else recent) + len(snapshot.withheld)
         spared = max(needed + SPARE_WORKERS, view.policy.min_replicas)

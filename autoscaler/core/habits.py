@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autoscaler.core.model import Reading, unknown
+from autoscaler.core.writers import Writer
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,8 @@ LABELS = {
     "redelivers": "kind of broker",
     "visibility_seconds": "visibility timeout",
     "longest_task_seconds": "how long tasks run",
+    "replica_writers": "who writes spec.replicas",
+    "applied_replicas": "whether an apply sets spec.replicas",
 }
 """What a reading is called for people."""
 
@@ -52,13 +55,18 @@ class Habits:
     does. `shell` says that a shell stands between SIGTERM and the worker. `redelivers` says that the
     broker hands a task out again after the visibility timeout. A `prefetch_multiplier` of 0 is without
     limit. `fair` says that a task is not written to a busy process of the pool. `longest_task_seconds`
-    is the longest that a task has run of those that run now. `max_replicas`, `expected_task_seconds`
-    and `configured_visibility_seconds` are the target's own settings.
+    is the longest that a task has run of those that run now. `overrides` are what annotations order at
+    present, `ignored_overrides` what of them is ignored, and why, in words for people. `replica_writers`
+    hold the replicas by the object's record, `applied_replicas` says that they are part of what was
+    applied last. `max_replicas`,
+    `expected_task_seconds` and `configured_visibility_seconds` are the target's own settings.
     """
 
     max_replicas: int | None = None
     expected_task_seconds: float | None = None
     configured_visibility_seconds: float | None = None
+    overrides: tuple[str, ...] | None = None
+    ignored_overrides: tuple[str, ...] | None = None
     grace_seconds: Reading[int] = UNSEEN
     pod_management: Reading[str] = UNSEEN
     updating: Reading[bool] = UNSEEN
@@ -73,6 +81,8 @@ class Habits:
     redelivers: Reading[bool] = UNSEEN
     visibility_seconds: Reading[float] = UNSEEN
     longest_task_seconds: Reading[float] = UNSEEN
+    replica_writers: Reading[tuple[Writer, ...]] = UNSEEN
+    applied_replicas: Reading[bool] = UNSEEN
 
 
 def gaps(habits: Habits) -> tuple[str, ...]:

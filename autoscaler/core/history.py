@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from autoscaler.core.model import Decision
+from autoscaler.core.others import UNWRITTEN, Others, Write
 from autoscaler.core.policy import Policy
 
 
@@ -32,7 +33,7 @@ class History:
     `peaks` and `troughs` are the proposals that can still be the highest and the lowest of a window,
     `changes` the changes made within the longest rate period. `idle_since` is the time from which
     every look found nothing to do, None when the last look found something or could not tell.
-    `known_at` is when the demand was last known.
+    `known_at` is when the demand was last known, `others` what others have written.
     """
 
     peaks: tuple[Mark, ...]
@@ -41,12 +42,13 @@ class History:
     changes: tuple[Mark, ...] = ()
     idle_since: float | None = None
     known_at: float = 0.0
+    others: Others = UNWRITTEN
 
     @classmethod
     def seeded(cls, at: float, replicas: int) -> History:
         """Return the memory of somebody who has just arrived: the present counts as the proposal."""
         mark = (Mark(at, replicas),)
-        return cls(peaks=mark, troughs=mark, observed_at=at, known_at=at)
+        return cls(peaks=mark, troughs=mark, observed_at=at, known_at=at, others=Others(replicas))
 
     def highest(self, since: float) -> int | None:
         """Return the highest proposal made after `since`, None without any."""
@@ -94,5 +96,15 @@ class History:
         )
 
     def moved(self, at: float, replicas: int) -> History:
-        """Return the memory after a change by `replicas` (negative: removed)."""
-        return replace(self, changes=(*self.changes, Mark(at, replicas)))
+        """Return the memory after a change of our own by `replicas` (negative: removed)."""
+        others = self.others.asked(self.others.standing + replicas)
+        return replace(self, changes=(*self.changes, Mark(at, replicas)), others=others)
+
+    def overwritten(self, at: float, write: Write, policy: Policy) -> History:
+        """Return the memory after a write by somebody else.
+
+        It counts as a change, so that no rate limits the way back to what there was before.
+        """
+        changes = (*self.changes, Mark(at, write.after - write.before))
+        others = self.others.wrote(at, write, policy.manual_grace_seconds)
+        return replace(self, changes=changes, others=others)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
 
+from autoscaler.core.overrides import NOTHING_ORDERED, Overrides
+
 T = TypeVar("T")
 
 
@@ -94,6 +96,7 @@ class WorkerSet:
     `declared_slots` is what the pod template says of the tasks that a worker runs at a time, None
     where it says nothing; `declared_by` names the place that says it. `updating` says that a rollout
     replaces pods at present, `parallel` that pods are ended all at once, and not one after the other.
+    `overrides` are what the annotations of the target order, those that have expired among them.
     """
 
     uid: str
@@ -103,6 +106,7 @@ class WorkerSet:
     declared_by: str = ""
     updating: bool = False
     parallel: bool = True
+    overrides: Overrides = NOTHING_ORDERED
 
     @property
     def ready(self) -> int:

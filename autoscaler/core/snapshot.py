@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from autoscaler.core.account import BrokerAccount, Hint, WorkerAccount
 from autoscaler.core.model import Cordon, Quality, Reading, TargetRef, WorkerSet
+from autoscaler.core.overrides import Overrides
 from autoscaler.core.quarters import Contest
 
 
@@ -38,6 +39,11 @@ class Snapshot:
     closing: bool = False
     contest: Contest | None = None
     quotas_detail: str = ""
+
+    @property
+    def overrides(self) -> Overrides:
+        """What the target's annotations order now."""
+        return self.workers.overrides.at(self.now)
 
     @property
     def withheld(self) -> tuple[str, ...]:

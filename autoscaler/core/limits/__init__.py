@@ -15,8 +15,10 @@ from autoscaler.core.limits.behavior import (
     tolerance,
 )
 from autoscaler.core.limits.caution import certainty, closing, fallback, last_worker, rollout, withheld
+from autoscaler.core.limits.overrides import excluded, paused, paused_replicas, scale_in_paused
 from autoscaler.core.limits.resources import db_connections, quota
 from autoscaler.core.limits.view import Limit
+from autoscaler.core.limits.writers import contention, manual
 
 LIMITS: tuple[Limit, ...] = (
     withheld,
@@ -24,6 +26,7 @@ LIMITS: tuple[Limit, ...] = (
     stabilization,
     scale_up_rate,
     scale_down_rate,
+    paused_replicas,
     min_replicas,
     max_replicas,
     db_connections,
@@ -31,6 +34,11 @@ LIMITS: tuple[Limit, ...] = (
     rollout,
     last_worker,
     fallback,
+    manual,
+    contention,
+    scale_in_paused,
+    paused,
+    excluded,
     quota,
     closing,
 )
