@@ -76,6 +76,10 @@ neighbour: $(DEV) ## ten minutes with real workers beside a CPU HorizontalPodAut
 bench-reaction: $(DEV) ## how long from a task to a worker
 	@$(BIN)/python benchmarks/reaction.py $(BENCH_ARGS)
 
+.PHONY: bench-quota
+bench-quota: $(DEV) ## a full quota that is raised: what is refused, and how soon the new room is used
+	@PYTHONPATH=. $(BIN)/python -m benchmarks.quota $(BENCH_ARGS)
+
 .PHONY: clean
 clean: ## remove what was installed, built and cached
 	rm -rf .venv .cache .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from autoscaler.brokers.workers import Workforce
 from autoscaler.cluster.broker_urls import ClusterBrokerUrls
 from autoscaler.cluster.client import Api
 from autoscaler.cluster.cordons import ConfigMapCordons
+from autoscaler.cluster.events import ApiEvents
 from autoscaler.cluster.floor_notes import FloorNotes
 from autoscaler.cluster.floors import FlooringScaler, restore
 from autoscaler.cluster.hpas import ClusterHpas, nothing_remembered
@@ -30,9 +32,10 @@ from autoscaler.daemon import Daemon, Tick
 from autoscaler.dry_run import ImaginedCordons
 from autoscaler.metrics_sources.hints import Hints
 from autoscaler.observe import slots_per_worker
-from autoscaler.ports import Cordons, Orders, Scaler
+from autoscaler.ports import Cordons, Orders, Reporter, Scaler
 from autoscaler.ports import Workforce as AnyWorkforce
 from autoscaler.reconcile import Reconciler
+from autoscaler.report.events import EventReporter
 from autoscaler.report.fan import Reporters
 from autoscaler.report.http import ReportServer
 from autoscaler.report.log import LogReporter
@@ -96,6 +99,9 @@ class Service:
         self._sources = UrlSources(api, self._view)
         self._hints = Hints(settings.prometheus, self._sources.database, self._slots, clock)
         self._metrics = MetricsReporter(clock, dry_run=controller.dry_run)
+        self._events = (
+            None if controller.dry_run else ApiEvents(api, socket.gethostname(), clock, self._metrics.event)
+        )
         self._daemon = self._compose()
         self._server: ReportServer | None = None
 
@@ -112,7 +118,10 @@ class Service:
             scaler = FlooringScaler(self._api, self._hpas, self._floors, ApiScaler(self._api, self._view))
             cordons = self._cordons
             orders = workforce = self._workforce
-        reporter = Reporters(LogReporter(), self._metrics)
+        reporters: list[Reporter] = [LogReporter(), self._metrics]
+        if self._events is not None:
+            reporters.append(EventReporter(self._events, self._clock, time.time))
+        reporter = Reporters(*reporters)
         contests = Contests(self._quotas, self._targets)
         return Daemon(
             controller,
@@ -163,6 +172,8 @@ class Service:
             self._cordons.start()
         if self._floors is not None:
             self._floors.start()
+        if self._events is not None:
+            self._events.start()
         self._hints.start()
         self._hints.watch(self._settings.targets)
 
@@ -178,6 +189,8 @@ class Service:
     ) -> None:
         self._give_back()
         self._daemon.close()
+        if self._events is not None:
+            self._events.stop()
         if self._cordons is not None:
             self._cordons.stop()
         if self._floors is not None:

@@ -20,6 +20,7 @@ from typing import Any
 from autoscaler.config.model import ControllerSettings, TargetSettings
 from autoscaler.core.account import BrokerAccount
 from autoscaler.core.model import OutcomeKind, Reading, TargetRef, unknown
+from autoscaler.core.overrides import Key
 from autoscaler.observe import Sharing, shared
 from autoscaler.ports import (
     Brokers,
@@ -273,14 +274,21 @@ class Daemon:
 
     def _bid(self, member: Reconciler, account: Reading[BrokerAccount]) -> None:
         """Have a target's wants known before any of its group is decided about."""
+        if not member.claim():
+            return
         try:
             member.bid(account)
         except Exception as error:  # noqa: BLE001  # one broken target never stops the others
             self._reporter.failed(member.target.ref, error)
+        finally:
+            member.release()
 
     def _sharing(self, group: Group) -> SharedQueues:
-        """Return who shares which queue with whom, worked out anew only when a target has other queues."""
-        targets = tuple(member.target for member in group.members)
+        """Return who shares which queue with whom, worked out anew only when a target has other queues.
+
+        One that an annotation has left alone takes no part.
+        """
+        targets = tuple(member.target for member in group.members if not member.excluded)
         known = self._shared.get(group.reader)
         if known is None or known[0] != targets:
             known = self._shared[group.reader] = targets, sharing_among(targets)
@@ -357,7 +365,8 @@ def next_due(due: float, interval: float, now: float) -> float:
 def _result(plan: Plan, *, good: bool) -> Result:
     if not good:
         return Result.FAILED
-    return Result.SERVED if plan.snapshot.broker.is_fresh else Result.BLIND
+    alone = plan.snapshot.overrides.get(Key.EXCLUDE) is not None
+    return Result.SERVED if alone or plan.snapshot.broker.is_fresh else Result.BLIND
 
 
 def _done(result: Result) -> Pending:

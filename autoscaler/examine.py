@@ -63,6 +63,7 @@ def look(api: Api, view: ClusterView, target: TargetSettings) -> Habits:
     labels = found.spec.template.metadata.labels or {}
     budgets = covering(api, target.namespace, labels)
     habits = cluster.declared(found, target, budgets, hpas.on(api, target.ref))
+    habits = cluster.with_overrides(habits, found, target, time.time())
     sources = UrlSources(api, view)
     try:
         url = sources.read(target, target.broker, sources.template(target, target.broker))

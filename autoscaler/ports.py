@@ -13,6 +13,7 @@ from typing import Protocol
 from autoscaler.config.broker import BrokerSettings
 from autoscaler.config.model import TargetSettings
 from autoscaler.core.account import BrokerAccount, Hint, WorkerAccount
+from autoscaler.core.events import Event
 from autoscaler.core.model import (
     Cordon,
     Decision,
@@ -26,6 +27,7 @@ from autoscaler.core.model import (
 )
 from autoscaler.core.quarters import Quarters
 from autoscaler.core.snapshot import Snapshot
+from autoscaler.core.writers import Writer
 
 
 class BrokerUnknown(Exception):
@@ -109,6 +111,10 @@ class Cluster(Protocol):
 
     def worker_set(self, target: TargetRef) -> Reading[WorkerSet]:
         """Return what was last seen of a target: unknown when it does not exist, with the reason."""
+        ...
+
+    def replica_writers(self, target: TargetRef) -> Sequence[Writer]:
+        """Return who holds a target's replicas by the record of the object as it was last seen."""
         ...
 
 
@@ -232,4 +238,12 @@ class Reporter(Protocol):
 
     def failed(self, target: TargetRef, error: BaseException) -> None:
         """Take note of a target whose tick broke in a way that nobody foresaw."""
+        ...
+
+
+class EventSink(Protocol):
+    """The place where people who look at a target find what happened to it."""
+
+    def post(self, event: Event) -> None:
+        """Have an Event told before long, and return at once: whether it can be told is its own matter."""
         ...

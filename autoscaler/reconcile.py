@@ -12,7 +12,9 @@ from autoscaler.contest import Contests
 from autoscaler.core.account import BrokerAccount
 from autoscaler.core.allotment import Contender
 from autoscaler.core.decide import decide
+from autoscaler.core.foreign import notices
 from autoscaler.core.history import History
+from autoscaler.core.hpa import shared
 from autoscaler.core.hpa_notices import notice
 from autoscaler.core.limits.view import NAMED
 from autoscaler.core.model import (
@@ -27,11 +29,15 @@ from autoscaler.core.model import (
     stale,
     unknown,
 )
+from autoscaler.core.others import Write
+from autoscaler.core.override_notices import Heard
+from autoscaler.core.overrides import Key
 from autoscaler.core.policy import AtDeadline, Policy
 from autoscaler.core.quarters import Contest, Quarters
 from autoscaler.core.queues import is_glob
 from autoscaler.core.snapshot import Snapshot
 from autoscaler.core.standing import ANSWERS_IN_A_ROW
+from autoscaler.core.writers import latest
 from autoscaler.departures import Departure
 from autoscaler.observe import Memory, Moment, observe
 from autoscaler.ports import (
@@ -107,7 +113,7 @@ class Reconciler:
     been carried out, so that no two ticks decide about it at once. `look_into_lists` says whether it
     matters to its next decision if tasks that wait are due: while it has no workers, and while some are
     known that are not due. `closing` says that the daemon is about to end, `drains` whether it is there
-    for long enough to drain anything.
+    for long enough to drain anything, `excluded` that an annotation has the target left alone.
     """
 
     def __init__(
@@ -145,6 +151,8 @@ class Reconciler:
         self.look_into_lists = True
         self.closing = False
         self.drains = True
+        self.excluded = False
+        self._heard = Heard()
         self._told_of_hpas: Notice | None = None
         self._parted = False
         self._waiting_since: float | None = None
@@ -194,9 +202,10 @@ class Reconciler:
             self._contests.withdraw(ref)
             self._reporter.unseen(ref, workers.detail)
             return None
+        history = self._remembered(snapshot)
         self._see_who_went(snapshot)
         self._see_hpas(snapshot)
-        history = self._remembered(snapshot)
+        self._hear_overrides(snapshot)
         snapshot, decision = self._decided(snapshot, history)
         self.look_into_lists = not snapshot.workers.pods or bool(decision.later_tasks)
         return Plan(broker, snapshot, history, decision)
@@ -270,6 +279,14 @@ class Reconciler:
         if seen is not None or snapshot.hpas.is_fresh:
             self._told_of_hpas = seen
 
+    def _hear_overrides(self, snapshot: Snapshot) -> None:
+        """Tell what the annotations have begun or ceased to order, and what is ignored of them."""
+        heard = Heard.of(snapshot, self._policy)
+        for one in heard.since(self._heard):
+            self._reporter.notice(snapshot.target, one)
+        self._heard = heard
+        self.excluded = snapshot.overrides.get(Key.EXCLUDE) is not None
+
     def _recalled(self, workers: Reading[WorkerSet]) -> Reading[tuple[Cordon, ...]]:
         if not self.drains:
             return unknown("drain", "a single look begins no drain")
@@ -301,7 +318,8 @@ class Reconciler:
         they fill up with tasks of which they run some and reserve others.
         """
         snapshot, decision = plan.snapshot, plan.decision
-        if not snapshot.workers.pods and not decision.replicas:
+        alone = self.excluded and not decision.cordons
+        if alone or (not snapshot.workers.pods and not decision.replicas):
             self._workforce.leave(self.target, url)
             return
         urgent = not self._settled(snapshot)
@@ -386,10 +404,33 @@ class Reconciler:
         return self._cordons.record(self.target.ref, plan.decision.uid, plan.decision.cordons)
 
     def _remembered(self, snapshot: Snapshot) -> History:
-        if self._history is None or self._uid != snapshot.workers.uid:
-            self._uid = snapshot.workers.uid
-            self._history = History.seeded(snapshot.at, snapshot.workers.replicas)
-        return self._history
+        """Return what is remembered, once it is known whether others have written the replicas."""
+        workers, history = snapshot.workers, self._history
+        if history is None or self._uid != workers.uid:
+            self._uid = workers.uid
+            history = self._arrived(snapshot)
+        elif workers.replicas != history.others.standing:
+            history = self._overwritten(snapshot, history)
+        self._history = history
+        return history
+
+    def _arrived(self, snapshot: Snapshot) -> History:
+        """Return the memory at a first look, which is never taken for somebody's write."""
+        history = History.seeded(snapshot.at, snapshot.workers.replicas)
+        writer = latest(self._cluster.replica_writers(snapshot.target))
+        grace = self._policy.manual_grace_seconds
+        return replace(history, others=history.others.resumed(snapshot.at, snapshot.now, writer, grace))
+
+    def _overwritten(self, snapshot: Snapshot, history: History) -> History:
+        """Return the memory after a write that is not ours, which is told: what pods end is not our doing."""
+        self._departure = None
+        writer = latest(self._cluster.replica_writers(snapshot.target))
+        write = Write(history.others.standing, snapshot.workers.replicas, writer)
+        share = shared(snapshot.hpas.value or (), self._policy.hpa)
+        after = history.overwritten(snapshot.at, write, self._policy, shared=share)
+        for one in notices(write, snapshot, history.others, after.others, shared=share):
+            self._reporter.notice(snapshot.target, one)
+        return after
 
 
 def older(

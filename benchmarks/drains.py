@@ -31,6 +31,7 @@ from autoscaler.config.model import ControllerSettings, PrometheusSettings, Targ
 from autoscaler.config.scaling import ScaleDownSettings
 from autoscaler.contest import Contests
 from autoscaler.core.model import Cordon, Order, Reading, TargetRef, WorkerPod, WorkerSet, fresh
+from autoscaler.core.writers import Writer
 from autoscaler.daemon import Daemon
 from autoscaler.metrics_sources.hints import Hints
 from autoscaler.reconcile import Reconciler
@@ -83,6 +84,10 @@ class Crowd:
             for n in range(WORKERS_EACH)
         )
         return fresh(WorkerSet(target.name, WORKERS_EACH, pods), "benchmark")
+
+    def replica_writers(self, _: TargetRef) -> tuple[Writer, ...]:
+        """Return nobody: nobody else writes here."""
+        return ()
 
     def recall(self, target: TargetRef, uid: str) -> Reading[tuple[Cordon, ...]]:
         """Return what was recorded."""

@@ -22,6 +22,7 @@ from autoscaler.config.broker import BrokerSettings
 from autoscaler.config.model import ControllerSettings, PrometheusSettings, TargetSettings
 from autoscaler.contest import Contests
 from autoscaler.core.model import Reading, TargetRef, WorkerPod, WorkerSet, fresh
+from autoscaler.core.writers import Writer
 from autoscaler.daemon import Daemon
 from autoscaler.dry_run import ImaginedCordons
 from autoscaler.metrics_sources.hints import Hints
@@ -56,6 +57,10 @@ class StillCluster:
     def worker_set(self, _: TargetRef) -> Reading[WorkerSet]:
         """Return it."""
         return self._workers
+
+    def replica_writers(self, _: TargetRef) -> tuple[Writer, ...]:
+        """Return nobody: nobody else writes here."""
+        return ()
 
 
 class OneUrl:

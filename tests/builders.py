@@ -15,6 +15,7 @@ from autoscaler.core.model import (
     WorkerSet,
     fresh,
 )
+from autoscaler.core.overrides import parse
 from autoscaler.core.policy import Policy, RatePolicy, RateUnit, ScalingRules, SelectPolicy
 from autoscaler.core.snapshot import Snapshot
 
@@ -136,6 +137,12 @@ def later(seen: Snapshot, seconds: float, replicas: int | None = None) -> Snapsh
     """Return the same sight at a later time, with other replicas if so told."""
     workers = seen.workers if replicas is None else replace(seen.workers, replicas=replicas)
     return replace(seen, at=seen.at + seconds, now=seen.now + seconds, workers=workers)
+
+
+def annotated(seen: Snapshot, **annotations: str) -> Snapshot:
+    """Return the sight of a target with annotations under our prefix, such as max_replicas="3"."""
+    named = {f"autoscaler/{key.replace('_', '-')}": value for key, value in annotations.items()}
+    return replace(seen, workers=replace(seen.workers, overrides=parse(named)))
 
 
 def reasons(decision: Decision) -> tuple[str, ...]:

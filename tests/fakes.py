@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from autoscaler.config.broker import BrokerSettings
 from autoscaler.config.model import TargetSettings
 from autoscaler.core.account import BrokerAccount, Delivered, Hint, QueueMessages, WorkerAccount
+from autoscaler.core.events import Event
 from autoscaler.core.model import (
     Cordon,
     Decision,
@@ -23,9 +24,11 @@ from autoscaler.core.model import (
     fresh,
     unknown,
 )
+from autoscaler.core.overrides import PREFIX, parse
 from autoscaler.core.quarters import Quarters
 from autoscaler.core.queues import matches
 from autoscaler.core.snapshot import Snapshot
+from autoscaler.core.writers import Writer
 from autoscaler.ports import BrokerUnknown, DepthQuery
 
 PATIENCE_SECONDS = 20.0
@@ -55,12 +58,17 @@ class FakeCluster:
             name: fresh(WorkerSet(f"uid-{name}", count), "cluster") for name, count in replicas.items()
         }
         self.foreign: dict[str, int] = {}
+        self.writers: dict[str, tuple[Writer, ...]] = {}
         self.asked: list[tuple[str, int, int]] = []
         self.answer: Callable[[Decision], Outcome | None] = lambda _: None
 
     def worker_set(self, target: TargetRef) -> Reading[WorkerSet]:
         """Return a set as it was put here."""
         return self.sets.get(target.name, unknown("cluster", f"there is no StatefulSet {target}"))
+
+    def replica_writers(self, target: TargetRef) -> tuple[Writer, ...]:
+        """Return what was put here."""
+        return self.writers.get(target.name, ())
 
     def replicas(self, name: str) -> int:
         """Return the replicas of a set."""
@@ -69,8 +77,15 @@ class FakeCluster:
         return workers.replicas
 
     def put(self, name: str, replicas: int, uid: str = "", pods: Sequence[WorkerPod] = ()) -> None:
-        """Have a set at a size."""
+        """Have a set at a size, and without annotations."""
         self.sets[name] = fresh(WorkerSet(uid or f"uid-{name}", replicas, tuple(pods)), "cluster")
+
+    def annotate(self, name: str, **annotations: str) -> None:
+        """Have a set with these annotations of ours alone, such as max_replicas="3"."""
+        workers = self.sets[name].value
+        assert workers is not None
+        named = {f"{PREFIX}{key.replace('_', '-')}": value for key, value in annotations.items()}
+        self.sets[name] = fresh(replace(workers, overrides=parse(named)), "cluster")
 
     def scale(self, decision: Decision) -> Outcome:
         """Scale as the API server would: a foreign write that is not in the view is a conflict."""
@@ -319,3 +334,14 @@ class FakeReporter:
     def failed(self, target: TargetRef, error: BaseException) -> None:
         """Note it."""
         self.failures.append((target.name, error))
+
+
+class FakeSink:
+    """A list of the Events that were to be told."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def post(self, event: Event) -> None:
+        """Note it."""
+        self.events.append(event)

@@ -106,6 +106,20 @@ def test_a_queue_that_two_targets_consume_is_split_between_them():
     assert (cluster.replicas("a"), cluster.replicas("b")) == (10, 2)
 
 
+def test_an_excluded_target_takes_no_part_in_a_shared_queue():
+    """From the look after the one that sees it on, the other one has all of it; its silence is no fault."""
+    cluster, reader = FakeCluster(a=0, b=0), FakeReader({"mail": 8})
+    cluster.annotate("a", exclude="true")
+    bench = Bench(cluster, FakeBrokers(one=reader), FakeUrls({"a": "one", "b": "one"}), queues=("mail",))
+    with bench:
+        bench.daemon.tick(PATIENCE_SECONDS)
+        assert (cluster.replicas("a"), cluster.replicas("b")) == (0, 4)
+        bench.daemon.tick(PATIENCE_SECONDS)
+        assert (cluster.replicas("a"), cluster.replicas("b")) == (0, 8)
+        reader.silent = True
+        assert bench.daemon.tick(PATIENCE_SECONDS).blind == 1
+
+
 def test_queues_named_by_a_glob_are_unknown_until_they_are_found_and_then_added_up():
     """Nothing shrinks before; then each target asks for the queues that its glob stands for."""
     cluster, reader = FakeCluster(a=2, b=0), FakeReader({"etl-1": 3, "etl-2": 4, "mail": 9})

@@ -229,6 +229,76 @@ def test_those_who_are_to_go_are_attended_to():
     assert bench.workforce.leaving == {"w-0", "w-1"}
 
 
+def test_what_is_ordered_by_annotation_is_told_once():
+    """When it begins, when it ends, and what is not understood of it, however many ticks it goes on."""
+    bench = Bench(0)
+    for annotations in ({"paused": "true"}, {"paused": "ture"}, {"paused": "ture"}):
+        bench.cluster.annotate("w", **annotations)
+        for _ in range(3):
+            bench.tick(depth(0))
+    told = [(notice.reason, notice.warning) for notice in bench.reporter.notices]
+    assert told == [("OverrideBegan", False), ("OverrideEnded", False), ("OverrideIgnored", True)]
+
+
+def test_an_order_ends_by_itself():
+    """At its time, which is told by the wall clock and not by the monotonic one."""
+    bench = Bench(0)
+    bench.cluster.annotate("w", paused="true until 1970-01-12T13:46:50Z")
+    bench.now = NOW + 9.0
+    assert bench.tick(depth(5)).kind is OutcomeKind.UNCHANGED
+    bench.now = NOW + 10.0
+    assert bench.tick(depth(5)).kind is OutcomeKind.APPLIED
+    assert [notice.reason for notice in bench.reporter.notices] == ["OverrideBegan", "OverrideEnded"]
+
+
+def test_an_order_that_comes_before_the_patch_is_obeyed():
+    """The workers that go are being asked a last time when somebody pauses the target."""
+    bench = drained()
+    bench.workforce.takes_a_while = partial(bench.cluster.annotate, "w", paused="true")
+    assert bench.tick().kind is OutcomeKind.UNCHANGED
+    assert (bench.workforce.made_sure, bench.cluster.asked) == ([("w-0", "w-1")], [])
+    assert [order.consume for order in bench.workforce.orders[-2:]] == [True, True]
+
+
+def test_an_excluded_target_gets_back_what_was_taken_and_is_left_alone_then():
+    """Its workers are listened to for as long as they have to say that they take tasks again."""
+    bench = drained()
+    bench.cluster.annotate("w", exclude="true")
+    bench.workforce.orders.clear()
+
+    def tick_and_attend():
+        bench.clock.advance(1.0)
+        plan = bench.reconciler.plan(depth(9))
+        assert plan is not None
+        bench.reconciler.attend("url", plan)
+        bench.reconciler.carry_out(plan, "url")
+        return plan
+
+    tick_and_attend()
+    assert [(order.pod, order.consume) for order in bench.workforce.orders] == [("w-0", True), ("w-1", True)]
+    assert (len(bench.workforce.attended), bench.workforce.left) == (1, [])
+    bench.workforce.accounts = crew("w-0", "w-1")
+    tick_and_attend()
+    assert (bench.cordons.known["uid-w"], bench.workforce.left) == ((), ["w"])
+    written = len(bench.cordons.recorded), len(bench.workforce.orders)
+    for _ in range(5):
+        assert not tick_and_attend().writes
+    assert (len(bench.cordons.recorded), len(bench.workforce.orders)) == written
+    assert bench.cluster.asked == []
+    assert bench.reporter.reports[-1][1].reason == "Excluded"
+
+
+def test_a_dry_run_obeys_annotations_too():
+    """It shows what would be done, and that is nothing while it is paused."""
+    bench = Bench(0, scaler=DryRunScaler())
+    bench.cluster.annotate("w", max_replicas="3")
+    outcome = bench.tick(depth(5))
+    assert outcome is not None
+    assert outcome.message == "would have asked for 3"
+    bench.cluster.annotate("w", paused="true")
+    assert bench.tick(depth(5)).kind is OutcomeKind.UNCHANGED
+
+
 def test_before_the_end_queues_are_given_back_and_forgotten_when_they_are_consumed():
     """What is remembered tells whether there is anything left to do."""
     bench = drained()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, TypeVar
@@ -35,14 +35,15 @@ class ApiError(Exception):
     """The API server said no, or nothing.
 
     `status` is the HTTP status, 0 where there was no answer; `reason` is the API server's own word for
-    it, such as `AlreadyExists`.
+    it, such as `AlreadyExists`, `causes` what it says beside it, such as `NamespaceTerminating`.
     """
 
-    def __init__(self, status: int, reason: str, message: str) -> None:
+    def __init__(self, status: int, reason: str, message: str, causes: Collection[str] = ()) -> None:
         super().__init__(message)
         self.status = status
         self.reason = reason
         self.message = message
+        self.causes = causes
 
 
 class Api:
@@ -184,7 +185,7 @@ def _refusal(status: int, body: bytes) -> ApiError:
         said = msgspec.json.decode(body, type=Status)
     except msgspec.DecodeError:
         said = Status(message=body[:200].decode(errors="replace").strip())
-    return ApiError(status, said.reason or "Unknown", said.message or f"HTTP status {status}")
+    return ApiError(status, said.reason or "Unknown", said.message or f"HTTP status {status}", said.causes)
 
 
 def own_namespace(

@@ -14,9 +14,10 @@ from autoscaler.cluster.client import Api, ApiError
 from autoscaler.cluster.floor_notes import FloorNotes, Remembered
 from autoscaler.cluster.hpa_kinds import HorizontalPodAutoscaler
 from autoscaler.cluster.hpas import ClusterHpas, collection
-from autoscaler.cluster.scale import CONTRADICTIONS, FIELD_MANAGER, REFUSALS
+from autoscaler.cluster.scale import CONTRADICTIONS, REFUSALS
 from autoscaler.core.hpa import Floor
 from autoscaler.core.model import Decision, Outcome, OutcomeKind
+from autoscaler.core.writers import FIELD_MANAGER
 from autoscaler.ports import Scaler
 
 

@@ -5,9 +5,11 @@ Variables of the environment that stand in a Secret are not read for this.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
+
+import msgspec
 
 from autoscaler.cluster.kinds import Container
 from autoscaler.cluster.shutdown import Unclear, cold_signal, shell_in_between
@@ -23,6 +25,7 @@ from autoscaler.config.model import TargetSettings
 from autoscaler.core.habits import Budget, Habits
 from autoscaler.core.hpa import Hpa
 from autoscaler.core.model import Reading, fresh, unknown
+from autoscaler.core.overrides import PREFIX, parse
 from autoscaler.core.policy import HpaMode
 
 T = TypeVar("T")
@@ -31,6 +34,9 @@ VISIBILITY_ENV = "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT"
 FAIR = {"fair": True, "default": True, "fast": False, "fcfs": False}
 TRUTH = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
 """The words that Airflow takes for yes and no."""
+
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+"""The annotation in which kubectl apply, and what builds on it, keeps what it has applied."""
 
 SET = "the worker set"
 UNSET = "the pod template does not say"
@@ -67,6 +73,8 @@ def unseen(target: TargetSettings, reason: str) -> Habits:
         redelivers=missing,
         longest_task_seconds=missing,
         hpas=missing,
+        replica_writers=missing,
+        applied_replicas=missing,
     )
 
 
@@ -86,12 +94,24 @@ def declared(
         updating=fresh(found.updating, SET),
         budgets=budgets,
         hpas=hpas,
+        replica_writers=fresh(found.metadata.replica_writers, SET),
+        applied_replicas=_applied_replicas(found.metadata.annotations or {}),
     )
     try:
         container = worker_container(spec.template, target.broker.container)
     except NotInTemplate as error:
         return replace(habits, shutdown=unknown(SET, str(error)), shell=unknown(SET, str(error)))
     return _by_environment(_by_command(habits, container), container)
+
+
+def with_overrides(habits: Habits, found: Workload, target: TargetSettings, now: float) -> Habits:
+    """Return habits with what the annotations order at a time in seconds since the epoch."""
+    overrides = parse(found.metadata.annotations).at(now)
+    return replace(
+        habits,
+        overrides=tuple(f"{PREFIX}{one}" for one in overrides.declared),
+        ignored_overrides=(*overrides.problems, *overrides.contradictions(target.max_replicas)),
+    )
 
 
 def by_options(habits: Habits, found: Workload, target: TargetSettings) -> Habits:
@@ -109,6 +129,16 @@ def by_options(habits: Habits, found: Workload, target: TargetSettings) -> Habit
     if word in FAIR:
         habits = replace(habits, fair=fresh(FAIR[word], f"-O {word} {where}"))
     return habits
+
+
+def _applied_replicas(annotations: Mapping[str, str]) -> Reading[bool]:
+    """Return whether replicas are part of what was applied last on the client's side."""
+    try:
+        applied: object = msgspec.json.decode(annotations.get(LAST_APPLIED, "{}"))
+    except msgspec.DecodeError as error:
+        return unknown(LAST_APPLIED, f"the annotation {LAST_APPLIED} cannot be read: {error}")
+    spec = applied.get("spec") if isinstance(applied, dict) else None
+    return fresh(isinstance(spec, dict) and spec.get("replicas") is not None, LAST_APPLIED)
 
 
 def _by_command(habits: Habits, container: Container) -> Habits:

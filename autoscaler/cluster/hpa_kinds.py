@@ -18,31 +18,37 @@ MANAGED_BY = "app.kubernetes.io/managed-by"
 UTILIZATION, VALUE = "Utilization", "Value"
 
 
-class OwnedSpec(Struct, frozen=True):
-    """Of the fields of a spec those that somebody owns, as far as they matter."""
+class HeldSpec(Struct, frozen=True):
+    """What an entry of the record of who wrote what holds of a spec, as far as it matters."""
 
     min_replicas: dict[str, Any] | None = msgspec.field(name="f:minReplicas", default=None)
 
 
-class OwnedFields(Struct, frozen=True):
-    """The fields that somebody owns, as far as they matter."""
+class HeldFields(Struct, frozen=True):
+    """What an entry holds of an object."""
 
-    spec: OwnedSpec = msgspec.field(name="f:spec", default=OwnedSpec())
+    spec: HeldSpec | None = msgspec.field(name="f:spec", default=None)
 
 
-class ManagedFields(Struct, frozen=True):
-    """Who wrote which fields last."""
+class Entry(Struct, frozen=True):
+    """An entry of the record."""
 
     manager: str = ""
     operation: str = ""
-    fields: OwnedFields = msgspec.field(name="fieldsV1", default=OwnedFields())
+    fields_v1: HeldFields | None = None
+
+    @property
+    def holds_min(self) -> bool:
+        """Whether its manager has written minReplicas, or asked for what was there."""
+        held = self.fields_v1
+        return held is not None and held.spec is not None and held.spec.min_replicas is not None
 
 
 class HpaMeta(Meta, frozen=True):
     """ObjectMeta, with who made and who writes it."""
 
     labels: dict[str, str] | None = None
-    managed_fields: tuple[ManagedFields, ...] | None = ()
+    managed_fields: tuple[Entry, ...] | None = ()
 
 
 class ScaleTarget(Struct, frozen=True):
@@ -156,7 +162,7 @@ class HorizontalPodAutoscaler(Struct, frozen=True):
         owners = {
             (entry.manager, entry.operation)
             for entry in self.metadata.managed_fields or ()
-            if entry.fields.spec.min_replicas is not None
+            if entry.holds_min
         }
         return owners == {(manager, "Update")}
 

@@ -12,11 +12,11 @@ from autoscaler.cluster.client import Api, ApiError
 from autoscaler.cluster.hpa_kinds import HorizontalPodAutoscaler, target_key
 from autoscaler.cluster.kinds import Listing
 from autoscaler.cluster.mirror import Mirror
-from autoscaler.cluster.scale import FIELD_MANAGER
 from autoscaler.cluster.view import BLINK_SECONDS, EVERYWHERE
 from autoscaler.cluster.watch import Watcher
 from autoscaler.core.hpa import Hpa
 from autoscaler.core.model import Reading, TargetRef, fresh, stale, unknown
+from autoscaler.core.writers import FIELD_MANAGER
 
 GROUP = "/apis/autoscaling/v2"
 SOURCE = "HPAs"

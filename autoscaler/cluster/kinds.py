@@ -234,12 +234,30 @@ class Scale(Struct, frozen=True):
     spec: ScaleSpec = ScaleSpec()
 
 
+class StatusCause(Struct, frozen=True):
+    """One cause of a refusal, by the API server's own word for it."""
+
+    reason: str = ""
+
+
+class StatusDetails(Struct, frozen=True):
+    """What programs are told of a refusal."""
+
+    causes: tuple[StatusCause, ...] | None = ()
+
+
 class Status(Struct, frozen=True):
     """Why the API server said no."""
 
     code: int = 0
     reason: str = ""
     message: str = ""
+    details: StatusDetails | None = None
+
+    @property
+    def causes(self) -> frozenset[str]:
+        """The causes that are given beside the reason, such as `NamespaceTerminating`."""
+        return frozenset(cause.reason for cause in (self.details and self.details.causes) or ())
 
 
 class ListMeta(Struct, frozen=True):

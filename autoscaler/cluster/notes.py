@@ -14,9 +14,9 @@ from http import HTTPStatus
 from autoscaler.cluster.client import Api, ApiError
 from autoscaler.cluster.kinds import ConfigMap
 from autoscaler.cluster.mirror import Mirror
-from autoscaler.cluster.scale import FIELD_MANAGER
 from autoscaler.cluster.watch import Watcher
 from autoscaler.core.model import TargetRef
+from autoscaler.core.writers import FIELD_MANAGER
 
 
 class Notes:

@@ -57,8 +57,10 @@ def rights(
         documents += _bound("ClusterRole", None, _reading(settings.targets), account)
     for namespace in sorted({target.namespace for target in settings.targets}):
         targets = [target for target in settings.targets if target.namespace == namespace]
-        rules = [] if settings.controller.cluster_wide else _reading(targets)
-        rules += _scaling(targets, dry_run=settings.controller.dry_run)
+        rules = _scaling(targets, dry_run=settings.controller.dry_run)  # first, where overlays find them
+        if not settings.controller.dry_run:
+            rules.append(_telling())
+        rules += [] if settings.controller.cluster_wide else _reading(targets)
         floored = {name for target in targets for name in _floored(target, hpas or {})}
         if floored and not settings.controller.dry_run:
             rules.append(_rule("autoscaling", "horizontalpodautoscalers", ["patch"], floored))
@@ -107,6 +109,14 @@ def _scaling(targets: Collection[TargetSettings], *, dry_run: bool) -> list[Mani
     if not dry_run and any(target.kind == "Deployment" for target in targets):
         rules.append(_rule("", "pods", ["patch"]))
     return rules
+
+
+def _telling() -> Manifest:
+    """Return the right to tell at the targets what happened to them, and that it happened again.
+
+    An Event has a name of its own, so it is for all of the namespace.
+    """
+    return _rule("", "events", ["create", "patch"])
 
 
 def _state() -> list[Manifest]:

@@ -20,8 +20,8 @@ from autoscaler.cluster.kinds import Scale
 from autoscaler.cluster.view import ClusterView
 from autoscaler.cluster.workloads import KINDS, StatefulSet, Workload, path_of
 from autoscaler.core.model import Decision, Outcome, OutcomeKind, TargetRef
+from autoscaler.core.writers import FIELD_MANAGER
 
-FIELD_MANAGER = "autoscaler"
 CONTRADICTIONS = frozenset({HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY})
 REFUSALS = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
 
@@ -57,8 +57,8 @@ class ApiScaler:
     def _refused(self, decision: Decision, refusal: ApiError) -> Outcome:
         """Tell a conflict from a value that the API server does not take, by reading what is there."""
         try:
-            live = self._api.get(_scale_path(decision.target), Scale)
-            self._learn(decision.target, live)
+            live = self._api.get(path_of(decision.target), KINDS[decision.target.kind])
+            self._view.learn(live)
         except ApiError as error:
             return Outcome(OutcomeKind.FAILED, decision.current, f"refused, then: {error.message}")
         replicas = live.spec.replicas

@@ -22,6 +22,8 @@ from autoscaler.core.model import (
     stale,
     unknown,
 )
+from autoscaler.core.overrides import NOTHING_ORDERED, Overrides, parse
+from autoscaler.core.writers import Writer
 
 BLINK_SECONDS = 5.0
 """How long no watch may be open before what was seen counts as old."""
@@ -82,6 +84,7 @@ class ClusterView:
         self._sights: dict[str, Sight] = {}
         self._watchers: list[AnyWatcher] = []
         self._declared: dict[TargetRef, tuple[PodTemplate, tuple[tuple[int | None, str], str | None]]] = {}
+        self._ordered: dict[TargetRef, tuple[dict[str, str], Overrides]] = {}
         for namespace in [EVERYWHERE] if namespaces is None else sorted(set(namespaces)):
             sets, pods = Mirror[StatefulSet](clock), Mirror[Pod](clock, group_by=lambda pod: pod.owner)
             within = f"/namespaces/{namespace}" if namespace else ""
@@ -164,6 +167,7 @@ class ClusterView:
             updating=found.updating,
             parallel=found.parallel,
             hpas=self._hpas(target),
+            overrides=self._overrides(target, found),
         )
         blind, trouble = max((mirror.blind_seconds, mirror.trouble) for mirror in sight.mirrors)
         if blind > BLINK_SECONDS:
@@ -177,6 +181,11 @@ class ClusterView:
         """Return a target's object as it was last seen."""
         mirror = self._sight(target.namespace).workloads(target.kind)
         return None if mirror is None else mirror.get(target.namespace, target.name)
+
+    def replica_writers(self, target: TargetRef) -> tuple[Writer, ...]:
+        """Return who holds the replicas. See `Cluster`."""
+        found = self.workload(target)
+        return () if found is None else found.metadata.replica_writers
 
     def learn(self, found: Workload) -> None:
         """Take a worker set that was read or written just now."""
@@ -207,3 +216,13 @@ class ClusterView:
             pass
         self._declared[target] = (template, (slots, name))
         return slots, name
+
+    def _overrides(self, target: TargetRef, found: Workload) -> Overrides:
+        """Return what the annotations order, worked out once for each version of the object."""
+        annotations = found.metadata.annotations
+        if not annotations:
+            return NOTHING_ORDERED
+        known = self._ordered.get(target)
+        if known is None or known[0] is not annotations:
+            known = self._ordered[target] = annotations, parse(annotations)
+        return known[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from autoscaler.cluster.kinds import Meta, Struct
+from autoscaler.cluster.managed_fields import ManagedMeta
 from autoscaler.cluster.quota_kinds import Claim, SizedPodTemplate
 from autoscaler.core.model import TargetRef
 
@@ -51,7 +52,7 @@ class StatefulSetStatus(Struct, frozen=True):
 class StatefulSet(Struct, frozen=True):
     """A worker set."""
 
-    metadata: Meta
+    metadata: ManagedMeta
     spec: StatefulSetSpec = StatefulSetSpec()
     status: StatefulSetStatus = StatefulSetStatus()
 
@@ -108,7 +109,7 @@ class DeploymentStatus(Struct, frozen=True):
 class Deployment(Struct, frozen=True):
     """A worker set whose pods have no ordinals."""
 
-    metadata: Meta
+    metadata: ManagedMeta
     spec: DeploymentSpec = DeploymentSpec()
     status: DeploymentStatus = DeploymentStatus()
 

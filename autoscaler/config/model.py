@@ -110,6 +110,12 @@ class TargetSettings:
         1,
         at_least=1,
     )
+    manual_grace_seconds: float = setting(
+        "how long replicas that a person has asked for, as by kubectl scale, are kept; 0 to keep none",
+        600.0,
+        at_least=0,
+        at_most=86400,
+    )
     fallback: FallbackSettings = setting("what to do while the demand is unknown for long", FallbackSettings)
     scale_up: ScaleUpSettings = setting("how fast it may grow", ScaleUpSettings, aliases=("scaleUp",))
     scale_down: ScaleDownSettings = setting(
@@ -145,6 +151,7 @@ class TargetSettings:
             startup_seconds=self.startup_seconds,
             visibility_timeout_seconds=self.broker.visibility_timeout_seconds,
             remote_control=self.remote_control,
+            manual_grace_seconds=self.manual_grace_seconds,
             drain=self.drain.rules(),
             hpa=HpaMode(self.hpa),
             max_db_connections=self.max_db_connections,

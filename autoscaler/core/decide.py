@@ -11,6 +11,7 @@ from autoscaler.core.history import History
 from autoscaler.core.limits import LIMITS
 from autoscaler.core.limits.behavior import tolerance
 from autoscaler.core.limits.hpa import asked
+from autoscaler.core.limits.overrides import bounded
 from autoscaler.core.limits.resources import quota
 from autoscaler.core.limits.view import View
 from autoscaler.core.model import Decision, Step
@@ -31,7 +32,7 @@ def decide(snapshot: Snapshot, policy: Policy, history: History) -> Decision:
     proposal, so that the windows remember it when the demand becomes known again.
     """
     demand = measure(snapshot, policy)
-    view = View(snapshot, policy, history, demand)
+    view = View(snapshot, bounded(policy, snapshot.overrides), history, demand)
     steps = [_with_caveats(demand_step(snapshot, demand), view)]
     proposal = wanted = steps[0].replicas
     for limit in LIMITS:

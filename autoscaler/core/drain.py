@@ -46,6 +46,8 @@ def drain(wanted: int, view: View) -> Drain:
         return Drain(wanted, snapshot.cordons)
     plan = plan_of(wanted, view)
     cordons, orders = _cordons(plan)
+    if view.overrides.keeps_all:
+        cordons, orders = _given_back_alone(snapshot.cordons, cordons, orders)
     if snapshot.workers_quality is not Quality.FRESH:
         cordons, orders = _without_new_ones(snapshot.cordons, cordons, orders)
     if wanted >= current:
@@ -79,7 +81,8 @@ def _waits_for_sight(wanted: int, view: View) -> bool:
     """
     snapshot = view.snapshot
     old = snapshot.broker.quality is Quality.STALE
-    return old and wanted == view.current and not snapshot.closing
+    ends = snapshot.closing or view.overrides.keeps_all
+    return old and wanted == view.current and not ends
 
 
 def _without_new_ones(
@@ -88,6 +91,18 @@ def _without_new_ones(
     """Return cordons and orders that take nothing from anybody, as whoever is not seen well may be needed."""
     back = {cordon.pod: cordon for cordon in cordons if cordon.giving_back}
     kept = tuple(back.get(cordon.pod, cordon) for cordon in known)
+    return kept, tuple(order for order in orders if order.consume)
+
+
+def _given_back_alone(
+    known: tuple[Cordon, ...], cordons: tuple[Cordon, ...], orders: tuple[Order, ...]
+) -> tuple[tuple[Cordon, ...], tuple[Order, ...]]:
+    """Return cordons and orders of which none is new: nobody is to be taken out of service.
+
+    A worker whose pod is beyond the replicas already is about to be ended, and keeps its cordon.
+    """
+    before = {cordon.pod for cordon in known}
+    kept = tuple(cordon for cordon in cordons if cordon.pod in before)
     return kept, tuple(order for order in orders if order.consume)
 
 

@@ -63,7 +63,7 @@ def open_below(keep: int, wanted: int, view: View, crew: tuple[Worker, ...]) -> 
     if demand is None:
         return keep
     rules, open_below = view.policy.drain, keep
-    stay = snapshot.workers.updating or snapshot.closing or stays_out(view)
+    stay = snapshot.workers.updating or snapshot.closing or view.overrides.keeps_all or stays_out(view)
     if rules.placement and not stay:
         recent = view.history.highest(snapshot.at - rules.placement_after_seconds)
         needed = max(demand.replicas, current if recent is None else recent) + len(snapshot.withheld)

@@ -12,6 +12,7 @@ from autoscaler.core.hpa import Floor, Hpa
 from autoscaler.core.limits.hpa import sole
 from autoscaler.core.limits.view import View
 from autoscaler.core.model import Quality
+from autoscaler.core.overrides import Key
 from autoscaler.core.policy import HpaMode
 from autoscaler.core.standing import crew_of, standing
 
@@ -19,7 +20,8 @@ from autoscaler.core.standing import crew_of, standing
 def floor(replicas: int, view: View) -> Floor | None:
     """Return the move of an HPA's minimum that goes with so many replicas, None where it stays."""
     one = sole(view)
-    if view.policy.hpa is not HpaMode.FLOOR or one is None:
+    alone = view.overrides.get(Key.EXCLUDE) is not None
+    if view.policy.hpa is not HpaMode.FLOOR or one is None or alone:
         held = (hpa for hpa in view.snapshot.hpas.value or () if hpa.floored)
         return next((Floor.of(hpa, hpa.own_min, released=True) for hpa in held), None)
     if view.snapshot.closing:

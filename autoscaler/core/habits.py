@@ -12,6 +12,7 @@ from typing import Any
 from autoscaler.core.hpa import Hpa
 from autoscaler.core.model import Reading, unknown
 from autoscaler.core.policy import HpaMode
+from autoscaler.core.writers import Writer
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,8 @@ LABELS = {
     "visibility_seconds": "visibility timeout",
     "longest_task_seconds": "how long tasks run",
     "hpas": "HorizontalPodAutoscalers",
+    "replica_writers": "who writes spec.replicas",
+    "applied_replicas": "whether an apply sets spec.replicas",
 }
 """What a reading is called for people."""
 
@@ -55,7 +58,10 @@ class Habits:
     does. `shell` says that a shell stands between SIGTERM and the worker. `redelivers` says that the
     broker hands a task out again after the visibility timeout. A `prefetch_multiplier` of 0 is without
     limit. `fair` says that a task is not written to a busy process of the pool. `longest_task_seconds`
-    is the longest that a task has run of those that run now. `min_replicas`, `max_replicas`, `hpa_mode`,
+    is the longest that a task has run of those that run now. `overrides` are what annotations order at
+    present, `ignored_overrides` what of them is ignored, and why, in words for people. `replica_writers`
+    hold the replicas by the object's record, `applied_replicas` says that they are part of what was
+    applied last. `min_replicas`, `max_replicas`, `hpa_mode`,
     `expected_task_seconds` and `configured_visibility_seconds` are the target's own settings.
     """
 
@@ -64,6 +70,8 @@ class Habits:
     max_replicas: int | None = None
     expected_task_seconds: float | None = None
     configured_visibility_seconds: float | None = None
+    overrides: tuple[str, ...] | None = None
+    ignored_overrides: tuple[str, ...] | None = None
     grace_seconds: Reading[int] = UNSEEN
     pod_management: Reading[str] = UNSEEN
     updating: Reading[bool] = UNSEEN
@@ -79,6 +87,8 @@ class Habits:
     visibility_seconds: Reading[float] = UNSEEN
     longest_task_seconds: Reading[float] = UNSEEN
     hpas: Reading[tuple[Hpa, ...]] = UNSEEN
+    replica_writers: Reading[tuple[Writer, ...]] = UNSEEN
+    applied_replicas: Reading[bool] = UNSEEN
 
 
 def gaps(habits: Habits) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from autoscaler.core.model import Decision
+from autoscaler.core.others import UNWRITTEN, Others, Write
 from autoscaler.core.policy import Policy
 
 LONGEST_HPA_WINDOW_SECONDS = 3600.0
@@ -35,9 +36,9 @@ class History:
     `peaks` and `troughs` are the proposals that can still be the highest and the lowest of a window,
     `changes` the changes made within the longest rate period. `idle_since` is the time from which
     every look found nothing to do, None when the last look found something or could not tell.
-    `known_at` is when the demand was last known. `left` are the replicas as the last look left them,
-    `raised` the last time that somebody else had raised them since, and to how many; `asked` are the
-    numbers that the metrics of an HPA asked for and that can still be the highest of its window.
+    `known_at` is when the demand was last known, `others` what others have written, `raised` the last time
+    that they raised the replicas, and to how many. `asked` are the numbers that the metrics of an HPA asked
+    for and that can still be the highest of its window.
     """
 
     peaks: tuple[Mark, ...]
@@ -46,7 +47,7 @@ class History:
     changes: tuple[Mark, ...] = ()
     idle_since: float | None = None
     known_at: float = 0.0
-    left: int | None = None
+    others: Others = UNWRITTEN
     raised: Mark | None = None
     asked: tuple[Mark, ...] = ()
 
@@ -57,7 +58,7 @@ class History:
         It counts as what an HPA asked for, too.
         """
         mark = (Mark(at, replicas),)
-        return cls(peaks=mark, troughs=mark, observed_at=at, known_at=at, left=replicas, asked=mark)
+        return cls(peaks=mark, troughs=mark, observed_at=at, known_at=at, others=Others(replicas), asked=mark)
 
     def highest(self, since: float) -> int | None:
         """Return the highest proposal made after `since`, None without any."""
@@ -74,11 +75,6 @@ class History:
     def highest_asked(self, since: float) -> int:
         """Return the highest number that the metrics of an HPA asked for after `since`, 0 without any."""
         return max((mark.replicas for mark in self.asked if mark.at > since), default=0)
-
-    def last_raise(self, at: float, replicas: int) -> Mark | None:
-        """Return the last time that somebody else raised the replicas, which are so many at `at`."""
-        risen = self.left is not None and replicas > self.left
-        return Mark(at, replicas) if risen else self.raised
 
     def idle_seconds(self, at: float, policy: Policy) -> float:
         """Return for how long every look up to `at`, which found nothing to do, has found nothing.
@@ -111,8 +107,6 @@ class History:
             observed_at=decision.at,
             idle_since=idle_since,
             known_at=self.known_at if decision.demand_slots is None else decision.at,
-            left=decision.current,
-            raised=self.last_raise(decision.at, decision.current),
             asked=self._asked(decision),
         )
 
@@ -124,6 +118,16 @@ class History:
         return (*(mark for mark in lately if mark.replicas > asks), Mark(decision.at, asks))
 
     def moved(self, at: float, replicas: int) -> History:
-        """Return the memory after a change by `replicas` (negative: removed)."""
-        left = None if self.left is None else self.left + replicas
-        return replace(self, changes=(*self.changes, Mark(at, replicas)), left=left)
+        """Return the memory after a change of our own by `replicas` (negative: removed)."""
+        others = self.others.asked(self.others.standing + replicas)
+        return replace(self, changes=(*self.changes, Mark(at, replicas)), others=others)
+
+    def overwritten(self, at: float, write: Write, policy: Policy, *, shared: bool = False) -> History:
+        """Return the memory after a write by somebody else; `shared` says that an HPA may write.
+
+        It counts as a change, so that no rate limits the way back to what there was before.
+        """
+        changes = (*self.changes, Mark(at, write.after - write.before))
+        others = self.others.wrote(at, write, policy.manual_grace_seconds, shared=shared)
+        raised = Mark(at, write.after) if write.after > write.before and not others.ours else self.raised
+        return replace(self, changes=changes, others=others, raised=raised)

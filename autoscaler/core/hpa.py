@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from autoscaler.core.policy import HpaMode
+
 USUAL_TOLERANCE = 0.1
 USUAL_WINDOW_SECONDS = 300.0
 """The defaults of the HPA controller's flags, which cannot be read from here."""
@@ -90,3 +92,21 @@ class Floor:
             return f"minReplicas of HPA {self.name} is its own {self.own}"
         again = ", its own" if self.released else ""
         return f"minReplicas of HPA {self.name} {self.was} → {self.to}{again}"
+
+
+def conflict(hpas: tuple[Hpa, ...]) -> str:
+    """Return why a target cannot be shared with these HPAs, empty if it can."""
+    if len(hpas) > 1:
+        return f"{len(hpas)} HPAs scale it: {', '.join(one.name for one in hpas)}"
+    made = next((one.name for one in hpas if one.made_by_keda), None)
+    return "" if made is None else f"HPA {made} is KEDA's, which scales it to zero and back itself"
+
+
+def only(hpas: tuple[Hpa, ...]) -> Hpa | None:
+    """Return the one that a target is shared with, None where there is none, or none to share with."""
+    return None if not hpas or conflict(hpas) else hpas[0]
+
+
+def shared(hpas: tuple[Hpa, ...], mode: HpaMode) -> bool:
+    """Return whether an HPA is left its part of the work on a target."""
+    return mode in {HpaMode.ACTIVATE, HpaMode.FLOOR} and only(hpas) is not None

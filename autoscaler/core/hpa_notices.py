@@ -5,8 +5,7 @@ Told once, and again when anything of it changes.
 
 from __future__ import annotations
 
-from autoscaler.core.hpa import Hpa
-from autoscaler.core.limits.hpa import conflict
+from autoscaler.core.hpa import Hpa, conflict
 from autoscaler.core.model import Notice, Reading
 from autoscaler.core.policy import HpaMode
 
@@ -42,4 +41,4 @@ def notice(hpas: Reading[tuple[Hpa, ...]], mode: HpaMode) -> Notice | None:
 
 def _unseen(detail: str, mode: HpaMode) -> Notice:
     what = "nothing shrinks" if mode is HpaMode.FLOOR else "it is scaled as if there were none"
-    return Notice("HpaUnknown", f"{detail}: {what}")
+    return Notice("HpaUnseen", f"{detail}: {what}")

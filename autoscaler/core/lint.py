@@ -16,6 +16,7 @@ from autoscaler.core.findings import risk as _risk
 from autoscaler.core.habits import Budget, Habits, gaps
 from autoscaler.core.lint_hpa import HPA_FINDINGS
 from autoscaler.core.model import TargetRef
+from autoscaler.core.writers import APPLY, WriterKind
 
 SHORTEST_GRACE_SECONDS = 60
 
@@ -214,6 +215,61 @@ def rollout(habits: Habits) -> Finding | None:
     )
 
 
+def ignored_override(habits: Habits) -> Finding | None:
+    """Tell of annotations that somebody believes to have an effect."""
+    if not habits.ignored_overrides:
+        return None
+    return _advice("OverrideIgnored", f"{'; '.join(habits.ignored_overrides)}. See docs/overrides.md.")
+
+
+def override(habits: Habits) -> Finding | None:
+    """Tell of annotations that are in force, which somebody may have forgotten."""
+    if not habits.overrides:
+        return None
+    return _advice(
+        "OverrideInForce",
+        f"{'; '.join(habits.overrides)}: to end it, remove the annotation with kubectl annotate.",
+    )
+
+
+def server_side_replicas(habits: Habits) -> Finding | None:
+    """Tell of replicas that are applied server-side: the next deploy fails, or ends workers."""
+    appliers = [
+        str(writer)
+        for writer in habits.replica_writers.value or ()
+        if writer.kind is WriterKind.DEPLOY_TOOL and writer.operation == APPLY
+    ]
+    if not appliers:
+        return None
+    return _risk(
+        "ReplicasAppliedServerSide",
+        f"spec.replicas belongs to {' and '.join(appliers)}: once it has been scaled, an apply of another "
+        'number is refused (409, conflict with "autoscaler" with subresource "scale"), or, where conflicts '
+        "are forced as Argo CD and Flux do, puts the replicas back and ends workers that are at work. Leave "
+        "replicas out of what is applied: docs/writers.md has how.",
+    )
+
+
+def client_side_replicas(habits: Habits) -> Finding | None:
+    """Tell of replicas that each deploy puts back, ending workers."""
+    owners = [
+        str(writer)
+        for writer in habits.replica_writers.value or ()
+        if writer.kind is WriterKind.DEPLOY_TOOL and writer.operation != APPLY
+    ]
+    if habits.applied_replicas.value:
+        what = f"replicas stands in {habits.applied_replicas.source}"
+    elif owners:
+        what = f"spec.replicas was written by {' and '.join(owners)}"
+    else:
+        return None
+    return _risk(
+        "ReplicasAppliedClientSide",
+        f"{what}: each deploy puts the replicas back to that and ends workers that are at work. Leave "
+        "replicas out of what is deployed: docs/writers.md has how, and what to mind when it goes.",
+    )
+
+
 FINDINGS: tuple[Callable[[Habits], Finding | None], ...] = (
     cold_shutdown,
     shell_in_between,
@@ -226,4 +282,8 @@ FINDINGS: tuple[Callable[[Habits], Finding | None], ...] = (
     ordered_start,
     disruption_budget,
     rollout,
+    ignored_override,
+    override,
+    client_side_replicas,
+    server_side_replicas,
 )

@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 from autoscaler.core.findings import Finding, advice, risk
 from autoscaler.core.habits import Habits
-from autoscaler.core.hpa import Hpa
-from autoscaler.core.limits.hpa import conflict
+from autoscaler.core.hpa import Hpa, conflict, only
 from autoscaler.core.policy import HpaMode
 
 SHARING = frozenset({HpaMode.ACTIVATE, HpaMode.FLOOR})
@@ -86,8 +85,7 @@ def hpa_inactive(habits: Habits) -> Finding | None:
 
 
 def _sole(habits: Habits) -> Hpa | None:
-    found = habits.hpas.value or ()
-    return None if not found or conflict(found) else found[0]
+    return only(habits.hpas.value or ())
 
 
 HPA_FINDINGS: tuple[Callable[[Habits], Finding | None], ...] = (

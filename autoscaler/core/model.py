@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Generic, TypeVar
 
 from autoscaler.core.hpa import Floor, Hpa
+from autoscaler.core.overrides import NOTHING_ORDERED, Overrides
 
 T = TypeVar("T")
 
@@ -101,6 +102,7 @@ class WorkerSet:
     replaces pods at present, `parallel` that pods are ended all at once, and not one after the other.
     `hpas` are the HorizontalPodAutoscalers that scale it too: a stale reading of none stands for a cluster
     that does not tell.
+    `overrides` are what the annotations of the target order, those that have expired among them.
     """
 
     uid: str
@@ -111,6 +113,7 @@ class WorkerSet:
     updating: bool = False
     parallel: bool = True
     hpas: Reading[tuple[Hpa, ...]] = NO_HPAS
+    overrides: Overrides = NOTHING_ORDERED
 
     @property
     def ready(self) -> int:

@@ -123,8 +123,9 @@ class Policy:
     looked: a quiet window does not run on through it. `startup_seconds` is the time from asking for a
     worker to its first task. Tasks left behind by dead workers can be given back once they have been
     unacknowledged for `visibility_timeout_seconds`. A hint that nothing else confirms keeps one worker
-    for at most `hint_veto_seconds`. Without `remote_control` workers are not asked what they do.
-    All workers together may hold `max_db_connections`, `db_connections_per_worker` each.
+    for at most `hint_veto_seconds`. Without `remote_control` workers are not asked what they do. The
+    replicas that a person has asked for are kept for `manual_grace_seconds`. All workers together may hold
+    `max_db_connections`, `db_connections_per_worker` each.
     """
 
     min_replicas: int
@@ -136,6 +137,7 @@ class Policy:
     visibility_timeout_seconds: float = 3600.0
     hint_veto_seconds: float = 900.0
     remote_control: bool = True
+    manual_grace_seconds: float = 600.0
     fallback: Fallback = Fallback()
     drain: DrainRules = DrainRules()
     hpa: HpaMode = HpaMode.ACTIVATE

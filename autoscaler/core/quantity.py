@@ -10,13 +10,15 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
-from functools import total_ordering
+from functools import lru_cache, total_ordering
 
 _PATTERN = re.compile(r"([+-]?)(\d+\.?\d*|\.\d+)(?:([eE][+-]?\d+)|([numkMGTPE]|[KMGTPE]i)?)", re.ASCII)
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
 _SMALLEST = Fraction(1, 10**9)
 _KIBI = 1024
+_KEPT = 4096
+"""A cluster has few amounts, and each of them in many objects: so many are not read twice."""
 
 
 class Notation(StrEnum):
@@ -57,17 +59,13 @@ class Quantity:
         return Quantity(self.amount * times, self.notation)
 
     def __str__(self) -> str:
-        if self.notation is Notation.BINARY and abs(self.amount) >= _KIBI and self.amount.denominator == 1:
-            return _binary(self.amount.numerator)
-        number, exponent = _canonical(self.amount)
-        if self.notation is Notation.EXPONENT:
-            return f"{number}e{exponent}" if exponent else str(number)
-        return f"{number}{_decimal_suffix(exponent)}"
+        return _written(self.amount, self.notation)
 
     def _notation_with(self, other: Quantity) -> Notation:
         return self.notation if self.amount else other.notation
 
 
+@lru_cache(_KEPT, typed=True)
 def parse(text: str | int | float) -> Quantity:
     """Return a quantity as it stands in an object; JSON numbers are read as if they were quoted.
 
@@ -88,6 +86,16 @@ def parse(text: str | int | float) -> Quantity:
     return Quantity(-amount if sign == "-" else amount, notation)
 
 
+@lru_cache(_KEPT)
+def _written(amount: Fraction, notation: Notation) -> str:
+    if notation is Notation.BINARY and abs(amount) >= _KIBI and amount.denominator == 1:
+        return _binary(amount.numerator)
+    number, exponent = _canonical(amount)
+    if notation is Notation.EXPONENT:
+        return f"{number}e{exponent}" if exponent else str(number)
+    return f"{number}{_decimal_suffix(exponent)}"
+
+
 def _binary(amount: int) -> str:
     suffix = ""
     for larger in _BINARY:
@@ -101,11 +109,11 @@ def _canonical(amount: Fraction) -> tuple[int, int]:
     """Return the integer and the power of ten, a multiple of three from -9 to 18, of an amount."""
     if not amount:
         return 0, 0
-    billionths = _rounded_up(abs(amount)) * (1 if amount > 0 else -1)
-    scaled = (
-        (billionths / Fraction(10) ** power, power) for power in sorted(_DECIMAL.values(), reverse=True)
-    )
-    return next((number.numerator, power) for number, power in scaled if number.denominator == 1)
+    number = -(-abs(amount) // _SMALLEST)
+    power = min(_DECIMAL.values())
+    while number % 1000 == 0 and power < max(_DECIMAL.values()):
+        number, power = number // 1000, power + 3
+    return number if amount > 0 else -number, power
 
 
 def _rounded_up(amount: Fraction) -> Fraction:

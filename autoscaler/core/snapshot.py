@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from autoscaler.core.account import BrokerAccount, Hint, WorkerAccount
 from autoscaler.core.hpa import Hpa
 from autoscaler.core.model import Cordon, Quality, Reading, TargetRef, WorkerSet
+from autoscaler.core.overrides import Overrides
 from autoscaler.core.quarters import Contest
 
 
@@ -44,6 +45,11 @@ class Snapshot:
     def hpas(self) -> Reading[tuple[Hpa, ...]]:
         """The HorizontalPodAutoscalers that scale it too."""
         return self.workers.hpas
+
+    @property
+    def overrides(self) -> Overrides:
+        """What the target's annotations order now."""
+        return self.workers.overrides.at(self.now)
 
     @property
     def withheld(self) -> tuple[str, ...]:

@@ -211,6 +211,7 @@ def _fields(snapshot: Snapshot, decision: Decision, outcome: Outcome) -> dict[st
             "workers_detail": snapshot.crew_detail,
             "workers_ready": snapshot.workers.ready,
             "workers_terminating": snapshot.workers.terminating,
+            "overrides": [str(override) for override in snapshot.overrides.declared],
             "cluster_quality": snapshot.workers_quality.value,
             "hpa": [str(hpa) for hpa in snapshot.hpas.value or ()],
             "hpa_asks": decision.hpa_asks,

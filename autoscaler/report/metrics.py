@@ -10,7 +10,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from autoscaler.core.account import Hint
 from autoscaler.core.decide import STAGES
+from autoscaler.core.events import EventFate
 from autoscaler.core.model import Decision, Notice, Outcome, OutcomeKind, TargetRef
+from autoscaler.core.overrides import NOTHING_ORDERED, Key, Overrides
 from autoscaler.core.snapshot import Snapshot
 
 TARGET = ("namespace", "name")
@@ -30,13 +32,15 @@ REACTION_BUCKETS = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 6
 
 @dataclass(slots=True)
 class _Series:
-    """The series of one target, and the limits that bound when they were last set."""
+    """The series of one target, the limits that bound and what was ordered when they were last set."""
 
     gauges: dict[str, Gauge]
     age: Gauge
     limited: dict[str, Gauge]
     hints: dict[str, Gauge] = field(default_factory=dict)
+    overrides: dict[Key, Gauge] = field(default_factory=dict)
     bound_by: tuple[str, ...] = ()
+    overridden: Overrides = NOTHING_ORDERED
 
 
 class MetricsReporter:
@@ -62,6 +66,12 @@ class MetricsReporter:
         self._limited = Gauge(
             "autoscaler_limited", "1 while a limit binds", (*TARGET, "limit"), registry=registry
         )
+        self._overrides = Gauge(
+            "autoscaler_override",
+            "1 while an annotation of the target is in force",
+            (*TARGET, "override"),
+            registry=registry,
+        )
         self._age = Gauge(
             "autoscaler_reading_age_seconds",
             "Age of a reading, NaN without one",
@@ -86,6 +96,9 @@ class MetricsReporter:
             (*TARGET, "reason"),
             registry=registry,
         )
+        self._events = Counter(
+            "autoscaler_events", "Events by what came of them", ("fate",), registry=registry
+        )
         self._reaction = Histogram(
             "autoscaler_reaction_seconds",
             "From the last look without a task's demand to the replicas asked for it",
@@ -96,6 +109,8 @@ class MetricsReporter:
         Gauge("autoscaler_dry_run", "1 when nothing is written", registry=registry).set(dry_run)
         for kind in OutcomeKind:
             self._outcomes.labels(kind.value)
+        for fate in EventFate:
+            self._events.labels(fate.value)
 
     def report(self, snapshot: Snapshot, decision: Decision, outcome: Outcome) -> None:
         """Take note of one target's tick. See `Reporter`."""
@@ -118,6 +133,7 @@ class MetricsReporter:
             series.bound_by = decision.bound_by
             for name, gauge in series.limited.items():
                 gauge.set(name in decision.bound_by)
+        self._override(decision.target, series, snapshot.overrides)
         self._outcomes.labels(outcome.kind.value).inc()
         self._time_reaction(decision, outcome)
 
@@ -132,6 +148,19 @@ class MetricsReporter:
     def failed(self, target: TargetRef, error: BaseException) -> None:  # noqa: ARG002  # as above
         """Take note of a tick that broke. See `Reporter`."""
         self._broken.labels(target.namespace, target.name).inc()
+
+    def _override(self, target: TargetRef, series: _Series, overrides: Overrides) -> None:
+        """Set what is ordered, in series that are there from the first order on."""
+        if overrides == series.overridden:
+            return
+        series.overridden = overrides
+        for override in overrides.declared:
+            if override.key not in series.overrides:
+                series.overrides[override.key] = self._overrides.labels(
+                    target.namespace, target.name, override.key.value
+                )
+        for key, gauge in series.overrides.items():
+            gauge.set(overrides.get(key) is not None)
 
     def _hint(self, target: TargetRef, series: _Series, name: str) -> Gauge:
         gauge = series.hints.get(name)
@@ -154,6 +183,10 @@ class MetricsReporter:
     def ticked(self, seconds: float) -> None:
         """Take note of a tick's duration."""
         self._tick.observe(seconds)
+
+    def event(self, fate: EventFate) -> None:
+        """Take note of what came of an Event."""
+        self._events.labels(fate.value).inc()
 
     def _time_reaction(self, decision: Decision, outcome: Outcome) -> None:
         """Time from the look before the first that called for more to the write that answered it."""

@@ -23,6 +23,7 @@ from autoscaler.sandbox.controllers.deployment import DeploymentController
 from autoscaler.sandbox.controllers.garbage import GarbageCollector
 from autoscaler.sandbox.controllers.hpa import HorizontalPodAutoscalerController
 from autoscaler.sandbox.controllers.hpa_settings import HpaSettings, MetricValue, PodCpu
+from autoscaler.sandbox.controllers.quota_resync import QuotaResync
 from autoscaler.sandbox.controllers.replicaset import ReplicaSetController
 from autoscaler.sandbox.controllers.statefulset import StatefulSetController
 from autoscaler.sandbox.controllers.work_queue import RETRIES
@@ -145,10 +146,14 @@ class SandboxCluster:
                 controller(self.store, agenda, self.store.clock, retries=self._retries)
                 for controller in (StatefulSetController, ReplicaSetController, DeploymentController)
             ]
-            scaler = HorizontalPodAutoscalerController(
-                self.store, agenda, self.store.clock, self._hpa_settings(agenda)
+            background = (
+                GarbageCollector(self.store, agenda),
+                QuotaResync(self.store, agenda),
+                HorizontalPodAutoscalerController(
+                    self.store, agenda, self.store.clock, self._hpa_settings(agenda)
+                ),
             )
-            for part in (self.runner, GarbageCollector(self.store, agenda), *controllers, scaler):
+            for part in (self.runner, *background, *controllers):
                 undo.callback(part.stop)
                 part.start()
             undo.callback(agenda.stop)

@@ -35,6 +35,7 @@ from autoscaler.core.demand import measure
 from autoscaler.core.evidence import missing_evidence
 from autoscaler.core.model import Reading, TargetRef, WorkerPod, WorkerSet, fresh, unknown
 from autoscaler.core.snapshot import Snapshot
+from autoscaler.core.writers import Writer
 from autoscaler.dry_run import ImaginedCordons
 from autoscaler.reconcile import Reconciler
 from autoscaler.report.fan import Reporters
@@ -235,6 +236,10 @@ class Scene:
     def worker_set(self, _: TargetRef) -> Reading[WorkerSet]:
         """Return the workers as the cluster would show them."""
         return fresh(WorkerSet("uid", len(self.pods), tuple(self.pods.values())), "matrix")
+
+    def replica_writers(self, _: TargetRef) -> tuple[Writer, ...]:
+        """Return nobody: nobody else writes here."""
+        return ()
 
     def report(self) -> Report:
         """Read, reckon and ask the workers once, as a tick of the daemon does."""

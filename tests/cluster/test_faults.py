@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from autoscaler.cluster.client import Api, ApiError, ClusterUnknown, connect
-from autoscaler.cluster.kinds import Meta
+from autoscaler.cluster.managed_fields import ManagedMeta
 from autoscaler.cluster.mirror import Mirror
 from autoscaler.cluster.scale import ApiScaler
 from autoscaler.cluster.view import BLINK_SECONDS, ClusterView
@@ -132,7 +132,7 @@ def test_a_list_of_many_pages_arrives_whole(server: ApiServer, api: Api, kube: K
 
 def state(version: str, replicas: int, uid: str = "u") -> StatefulSet:
     """Return a worker set at a version."""
-    meta = Meta(name="w", namespace="n", uid=uid, resource_version=version)
+    meta = ManagedMeta(name="w", namespace="n", uid=uid, resource_version=version)
     return StatefulSet(metadata=meta, spec=StatefulSetSpec(replicas=replicas))
 
 
@@ -193,7 +193,7 @@ def test_a_refusal_that_cannot_be_looked_into(server: ApiServer, api: Api, kube:
     kube.make_set(replicas=1)
     uid = uid_of(view, kube)
     server.faults.fail(422, SCALE)
-    server.faults.fail(500, Matching(verb="get", resource="statefulsets.apps", subresource="scale"))
+    server.faults.fail(500, Matching(verb="get", resource="statefulsets.apps"))
     outcome = ApiScaler(api, view).scale(decided(kube, uid, 1, 2))
     assert outcome.kind is OutcomeKind.FAILED
     assert outcome.message.startswith("refused, then:")

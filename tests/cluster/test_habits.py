@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -10,7 +11,7 @@ import pytest
 
 from autoscaler.cluster.budgets import Selector, covering
 from autoscaler.cluster.client import Api
-from autoscaler.cluster.habits import by_options, configured, declared, unseen
+from autoscaler.cluster.habits import by_options, configured, declared, unseen, with_overrides
 from autoscaler.cluster.workloads import StatefulSet
 from autoscaler.config.broker import BrokerSettings
 from autoscaler.config.model import TargetSettings
@@ -177,3 +178,29 @@ def test_expressions_of_a_selector(expression: Mapping[str, object], holds: bool
     """As the API server reads them."""
     selector = msgspec.convert({"matchExpressions": [expression]}, Selector)
     assert selector.matches({"app": "w"}) is holds
+
+
+def test_what_annotations_order(api: Api, kube: Kube):
+    """Those in force at the time, and those that are ignored, against the configured maximum too."""
+
+    def annotate(made: dict[str, Any]) -> None:
+        made["metadata"]["annotations"] = {
+            "autoscaler/paused": "true until 2026-11-24T18:00:00Z",
+            "autoscaler/max-replicas": "11",
+            "autoscaler/exclude": "ture",
+            "other/paused": "true",
+        }
+
+    kube.make_set(change=annotate)
+    found = api.get(kube.sets("w"), StatefulSet)
+    habits = with_overrides(Habits(), found, TARGET, datetime(2026, 11, 24, 17, 59, tzinfo=UTC).timestamp())
+    assert habits.overrides == (
+        "autoscaler/max-replicas is 11 by annotation",
+        "autoscaler/paused by annotation until 2026-11-24T18:00:00Z",
+    )
+    assert habits.ignored_overrides == (
+        "autoscaler/exclude: 'ture' is neither true nor false: it is ignored",
+        "autoscaler/max-replicas: 11 is more than max_replicas = 10 of the configuration, which holds",
+    )
+    over = with_overrides(Habits(), found, TARGET, datetime(2026, 11, 24, 18, 0, tzinfo=UTC).timestamp())
+    assert over.overrides == ("autoscaler/max-replicas is 11 by annotation",)

@@ -13,6 +13,7 @@ from autoscaler.cluster.kinds import Pod
 from autoscaler.cluster.view import ClusterView
 from autoscaler.cluster.workloads import StatefulSet
 from autoscaler.core.model import Quality, TargetRef
+from autoscaler.core.overrides import NOTHING_ORDERED, Key, Overrides
 from tests.kube import Kube
 from tests.waiting import eventually
 
@@ -68,6 +69,27 @@ def test_declared_slots_are_read_from_the_template(kube: Kube, view: ClusterView
     container = dict(kube.get_set()["spec"]["template"]["spec"]["containers"][0], args=["sh"])
     kube.patch_set({"spec": {"template": {"spec": {"containers": [container]}}}})
     eventually(lambda: declared() == (None, ""), "the new template is seen")
+
+
+def test_annotations_are_seen_when_they_change(kube: Kube, view: ClusterView):
+    """Ordered, changed, and taken back: by the watch, and worked out once for each version."""
+    target = TargetRef(kube.namespace, "w")
+    kube.make_set()
+    eventually(lambda: replicas(view, kube) == 0)
+
+    def seen() -> Overrides:
+        workers = view.worker_set(target).value
+        assert workers is not None
+        return workers.overrides
+
+    assert seen() == NOTHING_ORDERED
+    kube.patch_set({"metadata": {"annotations": {"autoscaler/paused": "true", "autoscaler/pause": "true"}}})
+    eventually(lambda: seen().get(Key.PAUSED) is not None, "the order is seen")
+    assert len(seen().problems) == 1
+    kube.patch_set({"metadata": {"annotations": {"autoscaler/paused": None, "autoscaler/max-replicas": "3"}}})
+    eventually(lambda: [str(one) for one in seen().declared] == ["max-replicas is 3 by annotation"])
+    kube.patch_set({"metadata": {"annotations": None}})
+    eventually(lambda: seen() == NOTHING_ORDERED, "it is seen that nothing is ordered")
 
 
 def test_since_when_a_worker_runs():

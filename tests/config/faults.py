@@ -173,9 +173,9 @@ FAULTS: dict[str, tuple[str, str, str, str]] = {
         '[prometheus]\nurl = "prometheus:9090"\n' + TARGET, "prometheus.url", '"prometheus:9090"', "must begin with http:// or https:// and name a host, but no user",
     ),
     "a header without a name": ('[prometheus]\nheaders = ["x"]\n' + TARGET, "prometheus.headers", "", "must be headers, each as in Name: value"),
-    "a reserve of no resource": (TARGET + 'quota_reserve = ["5"]', "targets[0].quota_reserve", "", "must be shares such as 10%, or resources of a quota with an amount or a share, as in pods: 2, each once"),
-    "two reserves of one resource": (TARGET + 'quota_reserve = ["pods: 5", "pods: 10%"]', "targets[0].quota_reserve", "", "must be shares such as 10%, or resources of a quota with an amount or a share, as in pods: 2, each once"),
-    "a reserve of more than all": (TARGET + 'quota_reserve = ["pods: 101%"]', "targets[0].quota_reserve", "", "must be shares such as 10%, or resources of a quota with an amount or a share, as in pods: 2, each once"),
+    "a reserve of no resource": (TARGET + 'quota_reserve = ["5"]', "targets[0].quota_reserve", '["5"]', "must be shares such as 10%, or resources of a quota with an amount or a share, as in pods: 2, each once"),
+    "two reserves of one resource": (TARGET + 'quota_reserve = ["pods: 5", "pods: 10%"]', "targets[0].quota_reserve", '["pods: 5", "pods: 10%"]', "must be shares such as 10%, or resources of a quota with an amount or a share, as in pods: 2, each once"),
+    "a reserve of more than all": (TARGET + 'quota_reserve = ["pods: 101%"]', "targets[0].quota_reserve", '["pods: 101%"]', "must be shares such as 10%, or resources of a quota with an amount or a share, as in pods: 2, each once"),
     "the same target twice": (TARGET * 2, "targets[1].name", '"worker"', "is the same target as targets[0]"),
     # not even TOML
     "no value": ("a = 1\nb =\n", "config.toml", "", "is not TOML: Invalid value (at line 2, column 4)"),

@@ -24,20 +24,30 @@ def first(seen: Snapshot, held: Policy | None = None, history: History | None = 
 
 
 def test_the_limits_are_applied_in_this_order():
-    """The order is the policy: the bounds of the user come after shaping, safety after the bounds."""
+    """The order is the policy: the bounds of the user come after shaping, safety after the bounds.
+
+    What people order to be left as it is comes after everything that would change it.
+    """
     assert [limit.__name__ for limit in LIMITS] == [
         "withheld",
         "tolerance",
         "stabilization",
         "scale_up_rate",
         "scale_down_rate",
+        "paused_replicas",
         "min_replicas",
         "max_replicas",
+        "db_connections",
         "certainty",
         "rollout",
         "last_worker",
         "fallback",
+        "manual",
+        "contention",
         "hpa",
+        "scale_in_paused",
+        "paused",
+        "excluded",
         "quota",
         "closing",
     ]

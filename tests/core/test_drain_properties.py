@@ -15,6 +15,7 @@ from autoscaler.core.account import Answer, WorkerAccount
 from autoscaler.core.decide import decide
 from autoscaler.core.history import History
 from autoscaler.core.model import Cordon, Decision, Quality, WorkerPod, WorkerSet, fresh
+from autoscaler.core.overrides import NOTHING_ORDERED, Overrides
 from autoscaler.core.policy import DrainRules, Policy
 from autoscaler.core.snapshot import Snapshot
 from tests.builders import NOW, TARGET, depth, policy
@@ -89,7 +90,7 @@ class Fellow:
 
 @dataclass
 class World:
-    """Some workers of one target, from `World.at` on, and the daemon's memory of them."""
+    """Some workers of one target, from `World.at` on, what is ordered, and the daemon's memory of them."""
 
     fellows: dict[int, Fellow]
     policy: Policy
@@ -98,6 +99,7 @@ class World:
     history: History = field(default_factory=lambda: History.seeded(0.0, 0))
     cordons: tuple[Cordon, ...] = ()
     replicas: int = 0
+    overrides: Overrides = NOTHING_ORDERED
 
     def __post_init__(self) -> None:
         self.replicas = max(self.fellows, default=-1) + 1
@@ -120,7 +122,7 @@ class World:
             target=TARGET,
             at=self.at,
             now=NOW + self.at - 1000.0,
-            workers=WorkerSet("uid", self.replicas, pods),
+            workers=WorkerSet("uid", self.replicas, pods, overrides=self.overrides),
             workers_quality=Quality.FRESH,
             broker=depth(self.ready),
             slots=fresh(1, "slots_per_worker"),

@@ -6,10 +6,14 @@ from dataclasses import replace
 
 import pytest
 
+from autoscaler.core.history import History
 from autoscaler.core.hpa import Floor, Hpa
 from autoscaler.core.model import Quality, TargetRef
+from autoscaler.core.others import Write
+from autoscaler.core.overrides import parse
 from autoscaler.core.snapshot import Snapshot
-from tests.builders import depth, snapshot, worker
+from autoscaler.core.writers import Writer
+from tests.builders import depth, policy, snapshot, worker
 from tests.core.test_hpa import ACTIVATE, FLOOR, OBSERVE, OWN, beside, decided, floored, hpa
 
 CASES: dict[str, tuple[Snapshot, Hpa, int | None]] = {
@@ -60,6 +64,28 @@ def test_the_users_own_is_restored_when_there_is_a_conflict():
     """Also where another one has come."""
     decision = decided(beside(snapshot(4, depth(4)), floored(), replace(hpa(), name="z", uid="z")), FLOOR)
     assert decision.floor == Floor("cpu", "uid-cpu", 4, 1, 1, released=True)
+
+
+def test_the_users_own_is_restored_when_the_target_is_to_be_left_alone():
+    """By annotation; while it is paused the floor stays with the replicas."""
+    seen = beside(snapshot(4, depth(7)), floored())
+    for annotation, floor in (
+        ("exclude", Floor("cpu", "uid-cpu", 4, 1, 1, released=True)),
+        ("paused", None),
+    ):
+        ordered = parse({f"autoscaler/{annotation}": "true"})
+        held = replace(seen, workers=replace(seen.workers, overrides=ordered))
+        assert decided(held, FLOOR).floor == floor
+
+
+def test_a_persons_number_takes_the_floor_along():
+    """Whoever scales by hand within the bounds is not overruled by an HPA whose floor we left high."""
+    person = Write(4, 2, Writer("kubectl", subresource="scale"))
+    history = History.seeded(900.0, 4).overwritten(
+        1000.0, person, replace(policy(), manual_grace_seconds=60.0)
+    )
+    decision = decided(beside(snapshot(2, depth(7)), floored()), FLOOR, history)
+    assert (decision.replicas, decision.floor and decision.floor.to) == (2, 2)
 
 
 def test_words():

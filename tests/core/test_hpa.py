@@ -7,20 +7,30 @@ from dataclasses import replace
 import pytest
 
 from autoscaler.core.decide import decide
+from autoscaler.core.foreign import notices
 from autoscaler.core.history import History
-from autoscaler.core.hpa import Hpa
+from autoscaler.core.hpa import Hpa, shared
 from autoscaler.core.hpa_notices import notice
 from autoscaler.core.model import Decision, Quality, Reading, WorkerPod, fresh, stale, unknown
+from autoscaler.core.others import Others, Write
 from autoscaler.core.policy import HpaMode, Policy
 from autoscaler.core.snapshot import Snapshot
+from autoscaler.core.writers import Writer
 from tests.builders import NOW, cordon, depth, policy, reasons, snapshot, worker
 
+BY_HPA = Writer("kube-controller-manager", subresource="scale")
 ACTIVATE, FLOOR, OWN, OBSERVE = HpaMode.ACTIVATE, HpaMode.FLOOR, HpaMode.OWN, HpaMode.OBSERVE
 
 
 def hpa(least: int = 1, most: int = 10, **more) -> Hpa:
     """Return an HPA on CPU with these bounds, which nobody has moved."""
     return Hpa("cpu", "uid-cpu", least, most, **{"own_min": least, "metrics": ("cpu",), **more})
+
+
+def by_another(at: float, before: int, after: int) -> History:
+    """Return the memory after a write by an HPA that is left its part."""
+    write = Write(before, after, BY_HPA)
+    return History.seeded(900.0, before).overwritten(at, write, policy(), shared=True)
 
 
 def beside(seen: Snapshot, *hpas: Hpa, reading: Reading[tuple[Hpa, ...]] | None = None) -> Snapshot:
@@ -152,7 +162,7 @@ def test_one_that_scales_to_zero_itself_rules_wholly():
 def test_nothing_goes_to_zero_right_after_somebody_has_raised_it(which: HpaMode):
     """Not within a minute; our own raise does not count."""
     seen = beside(snapshot(4), hpa())
-    raised = History.seeded(980.0, 2)
+    raised = by_another(1000.0, 2, 4)
     decision = decided(seen, which, raised)
     assert (decision.replicas, decision.reason) == (4, "HpaJustRaised")
     assert "raised to 4 by another 0 s ago" in decision.steps[-1].message
@@ -161,6 +171,7 @@ def test_nothing_goes_to_zero_right_after_somebody_has_raised_it(which: HpaMode)
     assert decided(later, which, raised).reason == "HpaJustRaised"
     assert decided(replace(later, at=1060.0), which, raised).replicas == 0
     assert decided(seen, which, History.seeded(980.0, 2).moved(980.0, 2)).replicas == 0
+    assert decided(seen, which, by_another(1000.0, 5, 4)).replicas == 0
     assert decided(beside(snapshot(0), hpa()), which, raised).bound_by == ()
 
 
@@ -275,8 +286,7 @@ def test_what_its_metrics_asked_for_stands_for_its_window():
     for seconds, replicas in ((299.0, 3), (300.0, 1)):
         calm = replace(snapshot(4, depth(1)), at=1000.0 + seconds, now=NOW + seconds)
         assert decide(beside(calm, floored(replicas=4, load=0.1)), held, history).replicas == replicas
-    raised = replace(History.seeded(0.0, 3), asked=(), peaks=(), troughs=())
-    raised = raised.record(decide(busy, held, raised), held)
+    raised = replace(by_another(1000.0, 3, 4), asked=(), peaks=(), troughs=())
     for seconds, replicas in ((59.0, 4), (60.0, 1)):
         calm = replace(snapshot(4, depth(1)), at=1000.0 + seconds, now=NOW + seconds)
         one = floored(replicas=4, load=0.1, window_seconds=0.0)
@@ -340,6 +350,33 @@ def test_notices(case):
     assert told is not None
     assert (told.reason, told.warning) == (reason, reason != "HpaFound")
     assert words in told.message
+
+
+def test_who_is_left_its_part_is_no_rival():
+    """However often an HPA lowers or raises; in other modes, or beside a second one, it is."""
+    shared_one, write = (hpa(),), Write(4, 2, BY_HPA)
+    assert shared(shared_one, ACTIVATE) and shared(shared_one, FLOOR)
+    assert not any(shared(shared_one, which) for which in (OWN, OBSERVE))
+    assert not shared((hpa(), hpa()), FLOOR)
+    assert not shared((), FLOOR)
+    history = History.seeded(0.0, 4)
+    for at in (10.0, 20.0, 30.0, 40.0, 50.0):
+        history = history.moved(at, 2).overwritten(at, write, policy(), shared=True)
+    assert history.others.rivals == ()
+    assert history.moved(60.0, 2).overwritten(60.0, write, policy()).others.rivals
+
+
+def test_of_who_is_left_its_part_only_work_that_it_ends_is_told():
+    """With whom it ended, each time."""
+    write, before = Write(4, 2, BY_HPA), Others(4, ours=True)
+    after = before.wrote(1000.0, write, 0.0, shared=True)
+    crew = tuple(worker(f"worker-{n}", int(n == 3)) for n in range(4))
+    seen = replace(snapshot(4), crew=crew)
+    (told,) = notices(write, seen, before, after, shared=True)
+    assert (told.reason, told.pods, told.warning) == ("HpaEndedWork", ("worker-2", "worker-3"), True)
+    assert "1 of them at work: worker-3: it knows nothing of tasks" in told.message
+    assert notices(write, snapshot(4), before, after, shared=True) == ()
+    assert notices(Write(2, 4, BY_HPA), seen, before, after, shared=True) == ()
 
 
 def test_no_notice():

@@ -17,11 +17,14 @@ from autoscaler.core.decide import decide
 from autoscaler.core.history import History
 from autoscaler.core.hpa import Hpa
 from autoscaler.core.model import Cordon, Decision, Quality, WorkerPod, WorkerSet, fresh
+from autoscaler.core.others import Write
 from autoscaler.core.policy import HpaMode
 from autoscaler.core.snapshot import Snapshot
+from autoscaler.core.writers import Writer
 from tests.builders import NOW, TARGET, depth, policy, rules
 
 SYNC_SECONDS, WINDOW_SECONDS, METRICS_SECONDS = 15, 300, 30
+BY_HPA = Writer("kube-controller-manager", subresource="scale")
 QUIET_SECONDS = 120
 """More than any task and window of ours, after which nothing is left to do."""
 
@@ -111,6 +114,9 @@ class World:
 
     def scale(self, replicas: int, *, ours: bool) -> None:
         """Have so many workers at once; the highest go, whatever they do."""
+        if replicas != self.replicas and not ours:
+            write = Write(self.replicas, replicas, BY_HPA)
+            self.history = self.history.overwritten(float(self.now), write, self.policy, shared=True)
         if replicas != self.replicas:
             more = not ours and self.used > self.used_before
             self.changes.append(Change(self.now, replicas - self.replicas, ours, more))

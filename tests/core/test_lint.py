@@ -13,6 +13,7 @@ from autoscaler.core.findings import Severity
 from autoscaler.core.habits import LABELS, UNSEEN, Budget, Habits, gaps
 from autoscaler.core.lint import FINDINGS, examined, lint
 from autoscaler.core.model import Reading, TargetRef, fresh, unknown
+from autoscaler.core.writers import Writer
 
 RISK, ADVICE = Severity.RISK, Severity.ADVICE
 
@@ -40,6 +41,8 @@ GOOD = Habits(
     visibility_seconds=by(86400.0),
     longest_task_seconds=by(5400.0),
     hpas=by(()),
+    replica_writers=by((Writer("autoscaler", "Update", "scale"),)),
+    applied_replicas=by(value=False),
 )
 """Workers that nothing is wrong with."""
 
@@ -136,6 +139,36 @@ CASES: dict[str, tuple[dict[str, Any], str, Severity, tuple[str, ...]]] = {
         ("a (minAvailable 1, allows none at present), b (maxUnavailable 1) covers",),
     ),
     "rollout": ({"updating": by(value=True)}, "RolloutInProgress", ADVICE, ("updateRevision",)),
+    "an annotation that is ignored": (
+        {"ignored_overrides": ("autoscaler/paused: 'ture' is neither true nor false: it is ignored",)},
+        "OverrideIgnored",
+        ADVICE,
+        ("autoscaler/paused: 'ture' is neither", "docs/overrides.md"),
+    ),
+    "annotations in force": (
+        {"overrides": ("autoscaler/paused by annotation", "autoscaler/max-replicas is 3 by annotation")},
+        "OverrideInForce",
+        ADVICE,
+        ("autoscaler/paused by annotation; autoscaler/max-replicas is 3", "kubectl annotate"),
+    ),
+    "written by Helm 3": (
+        {"replica_writers": by((Writer("helm", "Update"),))},
+        "ReplicasAppliedClientSide",
+        RISK,
+        ('written by Helm (field manager "helm", Update)', "Leave replicas out"),
+    ),
+    "applied by kubectl": (
+        {"applied_replicas": by(value=True, source="kubectl.kubernetes.io/last-applied-configuration")},
+        "ReplicasAppliedClientSide",
+        RISK,
+        ("replicas stands in kubectl.kubernetes.io/last-applied-configuration",),
+    ),
+    "applied by Helm 4": (
+        {"replica_writers": by((Writer("helm", "Apply"),))},
+        "ReplicasAppliedServerSide",
+        RISK,
+        ('Helm (field manager "helm", server-side apply)', "409", "Leave replicas out"),
+    ),
 }
 
 SILENT: dict[str, dict[str, Any]] = {
@@ -144,6 +177,7 @@ SILENT: dict[str, dict[str, Any]] = {
     "grace as long as the longest task": {"grace_seconds": by(5400)},
     "short visibility and no word on acknowledgement": {"acks_late": UNSEEN, "visibility_seconds": by(60.0)},
     "ordered start of one worker": {"pod_management": by("OrderedReady"), "max_replicas": 1},
+    "scaled by a person": {"replica_writers": by((Writer("kubectl", "Update", "scale"),))},
     "RabbitMQ": {"redelivers": by(value=False), "visibility_seconds": unknown("", "")},
 }
 
@@ -181,12 +215,17 @@ def readings(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Reading[Any]]:
 
 
 BUDGETS = st.lists(st.builds(Budget, st.just("b"), st.just("r"), st.integers(0, 2)), max_size=2).map(tuple)
+WRITERS = st.lists(
+    st.builds(Writer, st.sampled_from(["helm", "kubectl"]), st.sampled_from(["Apply", "Update"])), max_size=2
+).map(tuple)
 SECONDS = st.sampled_from([1.0, 59.0, 60.0, 3600.0, 86400.0])
 DRAWN = st.builds(
     Habits,
     max_replicas=st.integers(0, 3),
     expected_task_seconds=SECONDS,
     configured_visibility_seconds=SECONDS,
+    overrides=st.sampled_from([(), ("autoscaler/paused by annotation",)]),
+    ignored_overrides=st.sampled_from([(), ("autoscaler/paused: it is ignored",)]),
     grace_seconds=readings(st.sampled_from([0, 30, 60, 7200])),
     pod_management=readings(st.sampled_from(["OrderedReady", "Parallel"])),
     updating=readings(st.booleans()),
@@ -201,6 +240,8 @@ DRAWN = st.builds(
     redelivers=readings(st.booleans()),
     visibility_seconds=readings(SECONDS),
     longest_task_seconds=readings(SECONDS),
+    replica_writers=readings(WRITERS),
+    applied_replicas=readings(st.booleans()),
 )
 NAMES = [item.name for item in fields(Habits)]
 

@@ -28,6 +28,16 @@ def kubectl() -> str:
 
 
 @pytest.fixture(scope="session")
+def helm() -> str:
+    """Return the helm to use, which is one of the fourth version: the pinned one, or any on PATH."""
+    pinned = ROOT / ".cache" / "kubectl" / "helm"
+    found = pinned if pinned.exists() else shutil.which("helm")
+    if not found:
+        pytest.skip("no helm: neither .cache/kubectl (scripts/fetch_kubectl.py) nor PATH has one")
+    return str(found)
+
+
+@pytest.fixture(scope="session")
 def kustomize(kubectl: str) -> Callable[[str], tuple[Manifest, ...]]:
     """Return a function from a folder of the manifests to what kubectl makes of it."""
 

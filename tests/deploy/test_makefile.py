@@ -19,6 +19,7 @@ TARGETS = {
     "test-cluster",
     "test-airflow",
     "demo",
+    "bench-quota",
     "bench-reaction",
     "soak",
     "neighbour",

@@ -79,6 +79,8 @@ def test_each_namespace_gets_what_its_own_targets_need() -> None:
     for verb in ("get", "patch"):
         expected.add(Grant("a", "apps", "statefulsets/scale", verb, ("one", "two")))
         expected.add(Grant("b", "apps", "statefulsets/scale", verb, ("lone",)))
+    for verb in ("create", "patch"):
+        expected |= {Grant(namespace, "", "events", verb, ()) for namespace in ("a", "b")}
     expected.add(Grant("a", "", "secrets", "get", ("broker-url",)))
     assert found == expected | STATE
 
@@ -89,11 +91,15 @@ def test_watching_the_whole_cluster_still_scales_by_name() -> None:
     everywhere = {grant.permission for grant in found if grant.namespace is None}
     assert everywhere == {(group, resource, verb) for group, resource in SEEN for verb in READING}
     elsewhere = {grant for grant in found if grant.namespace is not None} - STATE
-    assert elsewhere == {
+    events = {
+        Grant(namespace, "", "events", verb, ()) for namespace in ("a", "b") for verb in ("create", "patch")
+    }
+    assert elsewhere - events == {
         Grant(namespace, "apps", "statefulsets/scale", verb, (name,))
         for namespace, name in (("a", "one"), ("b", "two"))
         for verb in ("get", "patch")
     }
+    assert events <= elsewhere
 
 
 @pytest.mark.parametrize("cluster_wide", [False, True])
@@ -103,7 +109,9 @@ def test_a_dry_run_may_not_write(cluster_wide: bool) -> None:
     wet = replace(dry, controller=replace(dry.controller, dry_run=False))
     assert {grant.verb for grant in given_rights(dry)} == set(READING)
     assert {grant.permission for grant in given_rights(wet) - given_rights(dry) - STATE} == {
-        ("apps", "statefulsets/scale", "patch")
+        ("apps", "statefulsets/scale", "patch"),
+        ("", "events", "create"),
+        ("", "events", "patch"),
     }
 
 

@@ -12,7 +12,7 @@ from autoscaler.core.history import History
 from autoscaler.core.model import Outcome, OutcomeKind, stale, unknown
 from autoscaler.report.fan import Reporters
 from autoscaler.report.log import LogReporter, set_up
-from tests.builders import TARGET, depth, policy, rules, snapshot
+from tests.builders import TARGET, annotated, depth, policy, rules, snapshot
 
 
 @pytest.fixture
@@ -48,6 +48,19 @@ def test_a_decision_is_one_line_with_inputs_steps_and_outcome(out):
     assert [step["reason"] for step in line["steps"]] == ["WorkWaiting", "MaxReplicas"]
     assert line["inputs"]["queues"] == {"default": 7}
     assert (line["inputs"]["broker_quality"], line["inputs"]["delivered"]) == ("fresh", 0)
+
+
+def test_a_pause_is_a_line_when_it_begins_and_when_it_ends(out):
+    """With what is ordered among the inputs."""
+    reporter = LogReporter()
+    for orders in ({}, {"paused": "true"}, {"paused": "true"}, {}):
+        seen = annotated(snapshot(1, depth(1)), **orders)
+        decision = decide(seen, policy(), History.seeded(0.0, 1))
+        reporter.report(seen, decision, Outcome(OutcomeKind.UNCHANGED, 1))
+    first, paused, last = lines(out)
+    assert paused["event"].endswith("; paused by annotation: it stays at 1")
+    assert paused["inputs"]["overrides"] == ["paused by annotation"]
+    assert first["inputs"]["overrides"] == last["inputs"]["overrides"] == []
 
 
 def test_the_same_decision_is_not_said_again(out):

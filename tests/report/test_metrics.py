@@ -15,7 +15,7 @@ from autoscaler.core.history import History
 from autoscaler.core.model import Outcome, OutcomeKind, fresh, stale, unknown
 from autoscaler.report.http import ReportServer
 from autoscaler.report.metrics import MetricsReporter
-from tests.builders import NOW, TARGET, depth, policy, snapshot
+from tests.builders import NOW, TARGET, annotated, depth, policy, snapshot
 from tests.fakes import Clock
 
 WORKER = frozenset({"data", "worker"})
@@ -100,6 +100,33 @@ def test_what_hints_say(bench):
     assert numbers["autoscaler_hint_tasks", WORKER | {"orders"}] == 5
     assert math.isnan(numbers["autoscaler_hint_tasks", WORKER | {"airflow metrics"}])
     assert math.isnan(numbers["autoscaler_hint_tasks", WORKER | {"airflow health"}])
+
+
+def test_what_is_ordered_by_annotation(bench):
+    """A series for each order that there has been, 1 while it is in force; none where nobody orders."""
+    _, reporter, _, url = bench
+
+    def order(**annotations: str) -> None:
+        seen = annotated(snapshot(0, depth(9)), **annotations)
+        reporter.report(
+            seen, decide(seen, policy(), History.seeded(0.0, 0)), Outcome(OutcomeKind.UNCHANGED, 0)
+        )
+
+    def ordered() -> dict[str, float]:
+        return {
+            next(iter(labels - WORKER)): value
+            for (name, labels), value in scrape(url).items()
+            if name == "autoscaler_override"
+        }
+
+    order()
+    assert ordered() == {}
+    order(paused="true", max_replicas="3", min_replicas="slip")
+    assert ordered() == {"paused": 1, "max-replicas": 1}
+    assert scrape(url)["autoscaler_limited", WORKER | {"paused"}] == 1
+    order(max_replicas="4", paused="true until 1970-01-01T00:00:00Z")
+    assert ordered() == {"paused": 0, "max-replicas": 1}
+    assert scrape(url)["autoscaler_limited", WORKER | {"paused"}] == 0
 
 
 def test_unknown_is_not_zero(bench):

@@ -16,6 +16,7 @@ from autoscaler.app import Service
 from autoscaler.cluster.client import connect
 from autoscaler.config.parse import parse
 from autoscaler.sandbox.api.server import ApiServer
+from autoscaler.sandbox.cluster import SandboxCluster
 from autoscaler.sandbox.redis_server import RedisServer
 from autoscaler.sandbox.store import Store
 from tests.kube import Kube
@@ -43,10 +44,10 @@ name = "w"
 class Bench:
     """Everything that a test of the whole daemon needs."""
 
-    def __init__(self, folder: Path, stack: ExitStack) -> None:
+    def __init__(self, folder: Path, stack: ExitStack, server: ApiServer) -> None:
         self.stack = stack
         self.broker = stack.enter_context(RedisServer())
-        self.server = stack.enter_context(ApiServer(Store(), bookmark_seconds=0.2))
+        self.server = server
         self.kubeconfig = self.server.write_kubeconfig(folder / "kubeconfig")
         admin = connect(10.0, self.kubeconfig)
         stack.callback(admin.close)
@@ -114,7 +115,20 @@ class Bench:
 def bench(tmp_path: Path) -> Iterator[Bench]:
     """Make one, with a Secret for its broker and a worker set at zero."""
     with ExitStack() as stack:
-        made = Bench(tmp_path, stack)
+        server = stack.enter_context(ApiServer(Store(), bookmark_seconds=0.2))
+        made = Bench(tmp_path, stack, server)
         made.kube.make_secret("broker", url=made.broker.url)
         made.kube.make_set()
         yield made
+
+
+@pytest.fixture
+def populated(tmp_path: Path) -> Iterator[Bench]:
+    """Make one with controllers, so that there are pods; whoever uses it makes the worker sets."""
+    with ExitStack() as stack:
+        cluster = stack.enter_context(
+            SandboxCluster(runner="null", startup_seconds=0.05, folder=tmp_path / "cluster")
+        )
+        bench = Bench(tmp_path, stack, cluster.api)
+        bench.kube.make_secret("broker", url=bench.broker.url)
+        yield bench

@@ -51,6 +51,20 @@ def test_airflows_database_raises_the_demand_and_holds_the_last_worker(bench: Be
     eventually(lambda: bench.kube.replicas() == 0)
 
 
+def test_what_was_done_is_found_at_the_target(bench: Bench):
+    """Up from zero and down again, as Events of the object, by its uid."""
+    uid = bench.kube.get_set()["metadata"]["uid"]
+    bench.start(bench.config())
+    bench.push(2)
+    eventually(lambda: bench.kube.replicas() == 2)
+    bench.drain()
+    eventually(lambda: bench.kube.replicas() == 0)
+    query = {"fieldSelector": f"involvedObject.uid={uid},involvedObject.kind=StatefulSet"}
+    path = f"/api/v1/namespaces/{bench.kube.namespace}/events"
+    reasons = ["ScaledFromZero", "ScaledToZero"]
+    eventually(lambda: [e["reason"] for e in bench.kube.call("GET", path, query=query)["items"]] == reasons)
+
+
 def test_unacknowledged_tasks_hold_the_fleet(bench: Bench):
     """Taken from the queue, not done yet: as many workers stay as may have it."""
     bench.start(bench.config())

@@ -16,8 +16,10 @@ from autoscaler.core.limits.behavior import (
 )
 from autoscaler.core.limits.caution import certainty, closing, fallback, last_worker, rollout, withheld
 from autoscaler.core.limits.hpa import hpa
+from autoscaler.core.limits.overrides import excluded, paused, paused_replicas, scale_in_paused
 from autoscaler.core.limits.resources import db_connections, quota
 from autoscaler.core.limits.view import Limit
+from autoscaler.core.limits.writers import contention, manual
 
 LIMITS: tuple[Limit, ...] = (
     withheld,
@@ -25,6 +27,7 @@ LIMITS: tuple[Limit, ...] = (
     stabilization,
     scale_up_rate,
     scale_down_rate,
+    paused_replicas,
     min_replicas,
     max_replicas,
     db_connections,
@@ -32,7 +35,12 @@ LIMITS: tuple[Limit, ...] = (
     rollout,
     last_worker,
     fallback,
+    manual,
+    contention,
     hpa,
+    scale_in_paused,
+    paused,
+    excluded,
     quota,
     closing,
 )

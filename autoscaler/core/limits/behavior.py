@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from autoscaler.core.limits.overrides import least_said, most_said
 from autoscaler.core.limits.view import View
 from autoscaler.core.model import Step
 from autoscaler.core.policy import RatePolicy, RateUnit, ScalingRules, SelectPolicy
@@ -114,7 +115,7 @@ def min_replicas(proposed: int, view: View) -> Step | None:
     least = view.policy.min_replicas
     if proposed >= least:
         return None
-    return Step("min_replicas", least, "MinReplicas", f"min_replicas is {least}")
+    return Step("min_replicas", least, "MinReplicas", least_said(least, view))
 
 
 def max_replicas(proposed: int, view: View) -> Step | None:
@@ -122,4 +123,4 @@ def max_replicas(proposed: int, view: View) -> Step | None:
     most = view.policy.max_replicas
     if proposed <= most:
         return None
-    return Step("max_replicas", most, "MaxReplicas", f"max_replicas is {most}")
+    return Step("max_replicas", most, "MaxReplicas", most_said(most, view))

@@ -43,7 +43,7 @@ def rollout(proposed: int, view: View) -> Step | None:
 
 def last_worker(proposed: int, view: View) -> Step | None:
     """Keep one worker while something speaks against zero that no broker or worker confirms."""
-    if proposed > 0 or view.current == 0:
+    if proposed > 0 or view.current == 0 or view.policy.max_replicas == 0:
         return None
     demand = view.demand
     if demand is not None and demand.later and not _eta_is_readable(view.snapshot):

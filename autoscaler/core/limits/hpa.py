@@ -6,7 +6,7 @@ less. Whoever writes against that is written against 15 seconds later, for as lo
 
 from __future__ import annotations
 
-from autoscaler.core.hpa import Hpa
+from autoscaler.core.hpa import Hpa, conflict, only
 from autoscaler.core.limits.view import View
 from autoscaler.core.model import Step
 from autoscaler.core.policy import HpaMode
@@ -22,16 +22,7 @@ OTHER_MODE = 'hpa = "floor" would have its minReplicas follow the demand'
 
 def sole(view: View) -> Hpa | None:
     """Return the HPA that the target is shared with, None where there is none, or none to share with."""
-    hpas = view.snapshot.hpas.value or ()
-    return None if not hpas or conflict(hpas) else hpas[0]
-
-
-def conflict(hpas: tuple[Hpa, ...]) -> str:
-    """Return why a target cannot be shared with these HPAs, empty if it can."""
-    if len(hpas) > 1:
-        return f"{len(hpas)} HPAs scale it: {', '.join(one.name for one in hpas)}"
-    made = next((one.name for one in hpas if one.made_by_keda), None)
-    return "" if made is None else f"HPA {made} is KEDA's, which scales it to zero and back itself"
+    return only(view.snapshot.hpas.value or ())
 
 
 def stays_out(view: View) -> bool:
@@ -107,7 +98,7 @@ def _within(proposed: int, one: Hpa, least: int, view: View) -> Step | None:
 
 def _peace(view: View) -> Step | None:
     """Do not go to zero right after somebody has raised the replicas."""
-    raised = view.history.last_raise(view.snapshot.at, view.current)
+    raised = view.history.raised
     if raised is None or view.current == 0 or view.snapshot.at - raised.at >= PEACE_SECONDS:
         return None
     ago = view.snapshot.at - raised.at
@@ -145,7 +136,7 @@ def least_standing(view: View) -> int:
     if one.load is None and _unmeasured(view):
         return min(current, one.max_replicas)
     at, window = view.snapshot.at, _window(one)
-    raised = view.history.last_raise(at, current)
+    raised = view.history.raised
     lately = raised.replicas if raised is not None and at - raised.at < window else 0
     wanted = max(one.own_min, asked(view) or 0, view.history.highest_asked(at - window), lately)
     return min(current, one.max_replicas, wanted)

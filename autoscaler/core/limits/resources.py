@@ -32,8 +32,8 @@ def quota(proposed: int, view: View) -> Step | None:
         return _unknown(proposed, view)
     step = None
     if contest.own.lacking(proposed):
-        step = _admitted(proposed, contest)
-    if contest.exceeded and _is_sure(view):
+        step = _admitted(proposed, view, contest)
+    if contest.exceeded and _is_sure(view) and not view.snapshot.overrides.keeps_all:
         return _given_way(proposed if step is None else step.replicas, view, contest) or step
     return step
 
@@ -50,7 +50,7 @@ def _is_sure(view: View) -> bool:
     return snapshot.broker.is_fresh and snapshot.workers_quality is Quality.FRESH
 
 
-def _admitted(proposed: int, contest: Contest) -> Step | None:
+def _admitted(proposed: int, view: View, contest: Contest) -> Step | None:
     """Return the step to what is admitted, None where all is."""
     own = contest.own
     allotted = allot(contest.limits, contest.contenders(proposed))
@@ -60,6 +60,8 @@ def _admitted(proposed: int, contest: Contest) -> Step | None:
         return None
     replicas = max(lacking[mine.pods], max(own.places, default=-1) + 1)
     if not contest.settled:
+        replicas = max(replicas, own.asked)
+    if view.snapshot.overrides.keeps_all:
         replicas = max(replicas, own.asked)
     if replicas >= proposed:
         return None

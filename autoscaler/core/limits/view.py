@@ -9,6 +9,7 @@ from autoscaler.core.demand import Demand
 from autoscaler.core.evidence import missing_evidence
 from autoscaler.core.history import History
 from autoscaler.core.model import Step
+from autoscaler.core.overrides import Overrides
 from autoscaler.core.policy import Policy
 from autoscaler.core.snapshot import Snapshot
 
@@ -18,7 +19,7 @@ NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """All that a limit may look at."""
+    """All that a limit may look at; the bounds of `policy` are those in force."""
 
     snapshot: Snapshot
     policy: Policy
@@ -29,6 +30,11 @@ class View:
     def current(self) -> int:
         """The replicas asked for at present."""
         return self.snapshot.workers.replicas
+
+    @property
+    def overrides(self) -> Overrides:
+        """What people order by annotation at present."""
+        return self.snapshot.overrides
 
     @property
     def idle(self) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from autoscaler.core.quota.bounds import Bound, invalid
-from autoscaler.core.quota.names import HUGE_PAGES, may_overcommit
+from autoscaler.core.quota.names import CPU, HUGE_PAGES, MEMORY, may_overcommit
 from autoscaler.core.quota.shape import PodShape, Requirements, container_limits, container_requests
 
 
@@ -32,6 +32,10 @@ def _apart(whose: str, resources: Requirements) -> Iterator[Bound]:
         elif limit is not None and (request > limit or (request != limit and not free)):
             rule = "may ask for at most" if free else "must ask for just"
             yield invalid(name, f"{whose} {rule} its {name} limit {limit}, not {request}", limit, request)
+    said = {**resources.limits, **resources.requests}
+    if not {CPU, MEMORY} & said.keys():
+        for name in sorted(name for name in said if name.startswith(HUGE_PAGES)):
+            yield invalid(name, f"{whose} needs cpu or memory to have {name}", None, said[name])
 
 
 def _inconsistent(pod: PodShape, whole: Requirements) -> Iterator[Bound]:

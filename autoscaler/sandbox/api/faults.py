@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from autoscaler.sandbox.errors import ApiError
+from autoscaler.sandbox.objects.values import JSON
 
 FOREVER = 1 << 62
 _REASONS = {
@@ -97,11 +98,16 @@ class Faults:
         times: int = 1,
         message: str = "this was asked for",
         retry_after_seconds: int | None = None,
+        causes: tuple[str, ...] = (),
     ) -> None:
-        """Answer the next matching requests with a status, without doing anything."""
+        """Answer the next matching requests with a status, without doing anything.
+
+        `causes` are words that the Status gives beside its reason, such as NamespaceTerminating.
+        """
         reason = _REASONS.get(status, "Unknown")
-        details = None if retry_after_seconds is None else {"retryAfterSeconds": retry_after_seconds}
-        error = ApiError(status, reason, message, details)
+        details: JSON = {} if retry_after_seconds is None else {"retryAfterSeconds": retry_after_seconds}
+        details |= {"causes": [{"reason": cause} for cause in causes]} if causes else {}
+        error = ApiError(status, reason, message, details or None)
         self._add(Fault(matching, times, error=error, retry_after_seconds=retry_after_seconds))
 
     def delay(self, seconds: float, matching: Matching = ANY, *, times: int = FOREVER) -> None:

@@ -466,6 +466,13 @@ RANGES = (
     ),
     _case("a type of the future", limit_range(rules("Volume", max={"storage": "0"})), BARE, None),
     _case(
+        "default huge pages and nothing else",
+        limit_range(rules(default={HUGE: "4Mi"})),
+        worker({"ephemeral-storage": "1Gi"}),
+        0,
+        "container worker needs cpu or memory to have hugepages-2Mi",
+    ),
+    _case(
         "a vendor's default without a limit",
         limit_range(rules(min={GPU: "1"})),
         BARE,
@@ -496,7 +503,7 @@ RANGES = (
     _case(
         "default huge pages above the whole's",
         limit_range(rules(default={HUGE: "4Mi"})),
-        worker(resources=needs({CPU: "2", HUGE: "2Mi"}, {HUGE: "2Mi"})),
+        worker(ONE, resources=needs({CPU: "2", HUGE: "2Mi"}, {HUGE: "2Mi"})),
         0,
         "its containers ask for hugepages-2Mi 4Mi, the pod for 2Mi",
     ),
