@@ -335,10 +335,10 @@ NOTICES: list[tuple[Reading[tuple[Hpa, ...]], HpaMode, str, str]] = [
     (
         stale((), "", 1.0, "forbidden"),
         ACTIVATE,
-        "HpaUnknown",
+        "HpaUnseen",
         "forbidden: it is scaled as if",
     ),
-    (stale((), "", 1.0, "forbidden"), FLOOR, "HpaUnknown", "forbidden: nothing shrinks"),
+    (stale((), "", 1.0, "forbidden"), FLOOR, "HpaUnseen", "forbidden: nothing shrinks"),
 ]
 
 
@@ -355,7 +355,7 @@ def test_notices(case):
 def test_who_is_left_its_part_is_no_rival():
     """However often an HPA lowers or raises; in other modes, or beside a second one, it is."""
     shared_one, write = (hpa(),), Write(4, 2, BY_HPA)
-    assert shared(shared_one, ACTIVATE) and shared(shared_one, FLOOR)
+    assert all(shared(shared_one, which) for which in (ACTIVATE, FLOOR))
     assert not any(shared(shared_one, which) for which in (OWN, OBSERVE))
     assert not shared((hpa(), hpa()), FLOOR)
     assert not shared((), FLOOR)
