@@ -67,6 +67,11 @@ soak: $(DEV) ## hundreds of scale-ins with real workers, beside a naive autoscal
 	@scripts/servers
 	@PYTHONPATH=. $(BIN)/python -m benchmarks.soak $(BENCH_ARGS)
 
+.PHONY: neighbour
+neighbour: $(DEV) ## ten minutes with real workers beside a CPU HorizontalPodAutoscaler
+	@scripts/servers
+	@PYTHONPATH=. $(BIN)/python -m benchmarks.neighbour $(BENCH_ARGS)
+
 .PHONY: bench-reaction
 bench-reaction: $(DEV) ## how long from a task to a worker
 	@$(BIN)/python benchmarks/reaction.py $(BENCH_ARGS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 import time
@@ -17,6 +18,9 @@ from autoscaler.cluster.broker_urls import ClusterBrokerUrls
 from autoscaler.cluster.client import Api
 from autoscaler.cluster.cordons import ConfigMapCordons
 from autoscaler.cluster.events import ApiEvents
+from autoscaler.cluster.floor_notes import FloorNotes
+from autoscaler.cluster.floors import FlooringScaler, restore
+from autoscaler.cluster.hpas import ClusterHpas, nothing_remembered
 from autoscaler.cluster.quotas import NamespaceQuotas
 from autoscaler.cluster.scale import ApiScaler, DryRunScaler
 from autoscaler.cluster.url_sources import UrlSources
@@ -74,27 +78,24 @@ class Service:
         self._targets = {target.ref: target for target in settings.targets}
         controller = settings.controller
         containers = {target.ref: target.broker.container for target in settings.targets}
+        home = controller.namespace or api.namespace
+        watched = None if controller.cluster_wide else {target.namespace for target in settings.targets}
+        self._floors = None if controller.dry_run else FloorNotes(api, home, clock)
+        owns = nothing_remembered if self._floors is None else self._floors.own
+        self._hpas = ClusterHpas(api, watched, clock, owns)
         self._view = ClusterView(
             api,
-            None if controller.cluster_wide else {target.namespace for target in settings.targets},
+            watched,
             clock,
             pod_label_selector=controller.pod_label_selector,
             containers=containers.get,
             deployments=deployment_namespaces(settings),
+            hpas=self._hpas.on,
         )
-        self._quotas = NamespaceQuotas(
-            api,
-            None if controller.cluster_wide else {target.namespace for target in settings.targets},
-            self._view,
-            clock,
-        )
+        self._quotas = NamespaceQuotas(api, watched, self._view, clock)
         self._brokers = BrokerRegistry(clock=clock)
         self._workforce = Workforce(clock)
-        self._cordons = (
-            None
-            if controller.dry_run
-            else ConfigMapCordons(api, controller.namespace or api.namespace, clock)
-        )
+        self._cordons = None if controller.dry_run else ConfigMapCordons(api, home, clock)
         self._sources = UrlSources(api, self._view)
         self._hints = Hints(settings.prometheus, self._sources.database, self._slots, clock)
         self._metrics = MetricsReporter(clock, dry_run=controller.dry_run)
@@ -110,11 +111,12 @@ class Service:
         cordons: Cordons
         orders: Orders
         workforce: AnyWorkforce
-        if self._cordons is None:
+        if self._cordons is None or self._floors is None:
             scaler = DryRunScaler()
             cordons = orders = workforce = ImaginedCordons(self._workforce, self._clock)
         else:
-            scaler, cordons = ApiScaler(self._api, self._view), self._cordons
+            scaler = FlooringScaler(self._api, self._hpas, self._floors, ApiScaler(self._api, self._view))
+            cordons = self._cordons
             orders = workforce = self._workforce
         reporters: list[Reporter] = [LogReporter(), self._metrics]
         if self._events is not None:
@@ -164,9 +166,12 @@ class Service:
             {"/healthz": self.unhealthy, "/readyz": self.unready},
         )
         self._view.start()
+        self._hpas.start()
         self._quotas.start()
         if self._cordons is not None:
             self._cordons.start()
+        if self._floors is not None:
+            self._floors.start()
         if self._events is not None:
             self._events.start()
         self._hints.start()
@@ -188,6 +193,9 @@ class Service:
             self._events.stop()
         if self._cordons is not None:
             self._cordons.stop()
+        if self._floors is not None:
+            self._floors.stop()
+        self._hpas.stop()
         self._hints.close()
         self._workforce.close()
         self._brokers.close()
@@ -197,13 +205,22 @@ class Service:
             self._server.close()
 
     def _give_back(self) -> None:
-        """Leave no worker behind that takes no tasks because of us, as far as there is time."""
+        """Leave nothing behind that is as it is because of us, as far as there is time.
+
+        No worker is to be left that takes no tasks, and no minimum of an HPA that its user did not choose.
+        """
         if self._cordons is None or self._server is None:
             return
         left = self._daemon.give_back(GIVING_BACK_SECONDS)
         if left:
             log.warning(
                 "ended before every worker took tasks again: the next start sees to them", workers=left
+            )
+        for kept in self._floors.all() if self._floors is not None else ():
+            log.warning(
+                f"{kept}: ended without restoring its own minReplicas {kept.own}, as workers are busy: the "
+                "next start takes it up, autoscaler release restores it",
+                target=str(kept.target),
             )
 
     @property
@@ -222,6 +239,7 @@ class Service:
         while not stop.is_set() and self._clock() < deadline:
             if self._view.wait_settled(SHORT_WAIT_SECONDS, self._clock):
                 break
+        self._hpas.wait_settled(max(0.0, deadline - self._clock()), self._clock)
         self._quotas.wait_settled(max(0.0, deadline - self._clock()))
         self._look_for_strays(max(0.0, deadline - self._clock()))
         self._daemon.run(stop, self._metrics.ticked)
@@ -232,12 +250,16 @@ class Service:
         self._announce()
         patience = self._settings.controller.api_timeout_seconds
         self._view.wait_settled(patience, self._clock)
+        self._hpas.wait_settled(patience, self._clock)
         self._quotas.wait_settled(patience)
         self._look_for_strays(patience)
         return self._daemon.look_once(patience)
 
     def _look_for_strays(self, seconds: float) -> None:
-        """Tell of workers that take no tasks because of us, and that nobody sees to."""
+        """See to what was left behind by targets that are configured no more.
+
+        Of workers that take no tasks because of us people are told; minimums of HPAs are restored.
+        """
         if self._cordons is None or not self._cordons.wait_settled(seconds):
             return
         for target in self._cordons.strays(self._targets):
@@ -246,6 +268,10 @@ class Service:
                 "is not among the targets",
                 target=target,
             )
+        if self._floors is not None and self._floors.wait_settled(seconds):
+            for kept in self._floors.strays(self._targets):
+                what = restore(self._api, self._floors, kept)
+                log.log(logging.INFO if what.done else logging.WARNING, what.message, target=str(kept.target))
 
     def _announce(self) -> None:
         controller = self._settings.controller

@@ -17,17 +17,17 @@ from autoscaler import __version__
 from autoscaler.app import DemoUnavailable, Service, demonstrate
 from autoscaler.brokers.address import parse as parse_url
 from autoscaler.cluster.client import ClusterUnknown, connect
+from autoscaler.cluster.named import asks_the_cluster, named
 from autoscaler.cluster.rbac import NAME, ServiceAccount, render, rights
-from autoscaler.cluster.url_sources import taken_from_template, template_secrets
 from autoscaler.config.describe import describe, summary
 from autoscaler.config.findings import describe_findings, findings_fields
 from autoscaler.config.model import Settings
 from autoscaler.config.problem import ConfigInvalid
 from autoscaler.config.source import load
 from autoscaler.core.lint import Examined
-from autoscaler.core.model import TargetRef
 from autoscaler.examine import Unreachable, examine
 from autoscaler.ports import BrokerUnknown
+from autoscaler.release import Unreadable, release
 from autoscaler.report.log import set_up
 
 DEFAULT_CONFIG = Path("/etc/celery-autoscaler/config.toml")
@@ -170,34 +170,55 @@ def rbac(
     """Print the rights that the configuration calls for, ready for kubectl apply.
 
     Where the URL of a broker or of Airflow's database comes from the pod template, the cluster is asked
-    which Secret that is. Exit status 1 when one of them could not be found out: the rights printed then
-    lack it.
+    which Secret that is; where the mode is floor, which HorizontalPodAutoscaler is meant. Exit status 1
+    when one of them could not be found out: the rights printed then lack it.
     """
     settings = _load(config)
     namespace, _, name = account.partition("/")
     if not (namespace and name) or "/" in name:
         _fail(f"--account {account}: it has to be NAMESPACE/NAME")
-    secrets: dict[TargetRef, tuple[str, ...]] = {}
-    missing = False
-    for target in settings.targets:
-        if not taken_from_template(target):
-            continue
-        reason = "not looked up, --offline"
+    api, reason = None, "not looked up, --offline"
+    if not offline and asks_the_cluster(settings):
         try:
-            if not offline:
-                api = connect(settings.controller.api_timeout_seconds, kubeconfig, context)
-                secrets[target.ref] = template_secrets(api, target)
-                continue
-        except (BrokerUnknown, ClusterUnknown) as error:
+            api = connect(settings.controller.api_timeout_seconds, kubeconfig, context)
+        except ClusterUnknown as error:
             reason = str(error)
-        missing = True
-        _warn(f"the Secrets that the pod template of {target.ref} takes URLs from: {reason}")
-    documents = rights(settings, secrets, ServiceAccount(namespace, name))
+    found = named(settings, api, reason)
+    if api is not None:
+        api.close()
+    for missing in found.missing:
+        _warn(missing)
+    documents = rights(settings, found.secrets, ServiceAccount(namespace, name), found.hpas)
     if as_json:
         typer.echo(json.dumps({"apiVersion": "v1", "kind": "List", "items": documents}, indent=2))
     else:
         typer.echo(render(documents), nl=False)
-    raise typer.Exit(int(missing))
+    raise typer.Exit(int(bool(found.missing)))
+
+
+@app.command("release")
+def release_floors(
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,
+    kubeconfig: KubeconfigOption = None,
+    context: ContextOption = None,
+) -> None:
+    """Give HorizontalPodAutoscalers their own minReplicas back, for when the daemon is taken away.
+
+    Those that the daemon has moved (hpa = "floor") and could not restore at its end, since workers were
+    busy. End the daemon first. Exit status 1 when one could not be restored.
+    """
+    settings = _load(config)
+    try:
+        with closing(connect(settings.controller.api_timeout_seconds, kubeconfig, context)) as api:
+            restored = release(settings, api)
+    except (ClusterUnknown, Unreadable) as error:
+        _fail(str(error))
+    if as_json:
+        typer.echo(json.dumps([asdict(one) for one in restored], indent=2))
+    else:
+        typer.echo("\n".join(one.message for one in restored) or "nothing to restore")
+    raise typer.Exit(0 if all(one.done for one in restored) else 1)
 
 
 @app.command()

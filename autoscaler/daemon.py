@@ -142,7 +142,8 @@ class Daemon:
     def give_back(self, seconds: float) -> int:
         """Have every worker that was told to take no tasks take them again, within so many seconds.
 
-        Returns how many have not said by then that they do; those are still remembered.
+        Returns how many have not said by then that they do; those are still remembered. What was moved of
+        HPAs is restored on the way, as far as nobody at work is put at risk by that.
         """
         for reconciler in self._reconcilers:
             reconciler.closing = True
@@ -151,7 +152,8 @@ class Daemon:
         while self._clock() < deadline:
             under_way = any(member.busy for member in self._reconcilers)
             left = sum(member.cordons for member in self._reconcilers)
-            if not left and not under_way:
+            floors = any(member.holds_floor for member in self._reconcilers)
+            if not left and not under_way and not floors:
                 return 0
             self.tick()
             pause.wait(GIVING_BACK_SECONDS)

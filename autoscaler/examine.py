@@ -14,6 +14,7 @@ from http import HTTPStatus
 
 from autoscaler.brokers import habits as workers
 from autoscaler.cluster import habits as cluster
+from autoscaler.cluster import hpas
 from autoscaler.cluster.budgets import covering
 from autoscaler.cluster.client import Api, ApiError
 from autoscaler.cluster.url_sources import UrlSources
@@ -60,7 +61,8 @@ def look(api: Api, view: ClusterView, target: TargetSettings) -> Habits:
     if found is None:
         return cluster.unseen(target, seen.detail)
     labels = found.spec.template.metadata.labels or {}
-    habits = cluster.declared(found, target, covering(api, target.namespace, labels))
+    budgets = covering(api, target.namespace, labels)
+    habits = cluster.declared(found, target, budgets, hpas.on(api, target.ref))
     habits = cluster.with_overrides(habits, found, target, time.time())
     sources = UrlSources(api, view)
     try:

@@ -137,7 +137,7 @@ class Scaler(Protocol):
     """The thing that acts. A dry run is another one of these."""
 
     def scale(self, decision: Decision) -> Outcome:
-        """Ask for the decision's replicas, provided that what it was based on still holds.
+        """Ask for the decision's replicas, and before for its floor, if what it was based on still holds.
 
         Never raises for what a cluster may answer. After a conflict the cluster's view already holds
         what was read live.

@@ -14,10 +14,13 @@ from autoscaler.core.allotment import Contender
 from autoscaler.core.decide import decide
 from autoscaler.core.foreign import notices
 from autoscaler.core.history import History
+from autoscaler.core.hpa import shared
+from autoscaler.core.hpa_notices import notice
 from autoscaler.core.limits.view import NAMED
 from autoscaler.core.model import (
     Cordon,
     Decision,
+    Notice,
     Outcome,
     OutcomeKind,
     Reading,
@@ -71,7 +74,7 @@ class Plan:
     @property
     def writes(self) -> bool:
         """Whether carrying it out asks the cluster for something."""
-        return self.decision.replicas != self.decision.current or self.changes_cordons or bool(self.going)
+        return self.decision.changes_scale or self.changes_cordons or bool(self.going)
 
     @property
     def changes_cordons(self) -> bool:
@@ -90,9 +93,8 @@ class Plan:
             return self
         message = f"no answer to the last question from {', '.join(silent[:NAMED])}"
         step = Step("drain", self.decision.current, "LastQuestionUnanswered", message)
-        return replace(
-            self, decision=replace(self.decision, steps=(*self.decision.steps, step), departing=(), ripe=())
-        )
+        steps = (*self.decision.steps, step)
+        return replace(self, decision=replace(self.decision, steps=steps, departing=(), ripe=(), floor=None))
 
     def _forced(self, policy: Policy) -> frozenset[str]:
         """Return the pods that may go without an answer, their deadline having passed."""
@@ -151,6 +153,8 @@ class Reconciler:
         self.drains = True
         self.excluded = False
         self._heard = Heard()
+        self._told_of_hpas: Notice | None = None
+        self._parted = False
         self._waiting_since: float | None = None
         self._claim = threading.Lock()
         self._uid = ""
@@ -200,6 +204,7 @@ class Reconciler:
             return None
         history = self._remembered(snapshot)
         self._see_who_went(snapshot)
+        self._see_hpas(snapshot)
         self._hear_overrides(snapshot)
         snapshot, decision = self._decided(snapshot, history)
         self.look_into_lists = not snapshot.workers.pods or bool(decision.later_tasks)
@@ -267,11 +272,19 @@ class Reconciler:
             if missed is not None:
                 self._reporter.notice(snapshot.target, missed)
 
+    def _see_hpas(self, snapshot: Snapshot) -> None:
+        """Tell of HPAs on the target, once and when something about them changes."""
+        seen = notice(snapshot.hpas, self._policy.hpa)
+        if seen is not None and seen != self._told_of_hpas:
+            self._reporter.notice(snapshot.target, seen)
+        if seen is not None or snapshot.hpas.is_fresh:
+            self._told_of_hpas = seen
+
     def _hear_overrides(self, snapshot: Snapshot) -> None:
         """Tell what the annotations have begun or ceased to order, and what is ignored of them."""
         heard = Heard.of(snapshot, self._policy)
-        for notice in heard.since(self._heard):
-            self._reporter.notice(snapshot.target, notice)
+        for one in heard.since(self._heard):
+            self._reporter.notice(snapshot.target, one)
         self._heard = heard
         self.excluded = snapshot.overrides.get(Key.EXCLUDE) is not None
 
@@ -286,6 +299,13 @@ class Reconciler:
         """How many workers take no tasks because of us, as far as is known."""
         recalled = self._recalled(self._cluster.worker_set(self.target.ref)).value
         return sum(not cordon.returned for cordon in recalled or ())
+
+    @property
+    def holds_floor(self) -> bool:
+        """Whether an HPA's minimum is ours, and nobody has seen yet if it can be restored at the end."""
+        workers = self._cluster.worker_set(self.target.ref).value
+        hpas = () if workers is None else workers.hpas.value or ()
+        return not self._parted and any(hpa.floored for hpa in hpas)
 
     @property
     def busy(self) -> bool:
@@ -358,16 +378,21 @@ class Reconciler:
         decision = plan.decision
         failure = self._remember_cordons(plan)
         orders = [order for order in decision.orders if order.consume or not (failure or self.closing)]
-        if orders:
+        # Nobody is called back to work while an HPA may still lower past him.
+        floor_first = decision.floor is not None and decision.floor.to > decision.floor.was
+        if orders and not floor_first:
             self._orders.give(self.target, url, orders)
         if failure and decision.replicas <= decision.current:
             outcome = Outcome(OutcomeKind.FAILED, decision.current, f"no worker is drained: {failure}")
-        elif decision.replicas != decision.current:
+        elif decision.changes_scale:
             outcome = self._scaler.scale(decision)
         else:
             outcome = Outcome(OutcomeKind.UNCHANGED, decision.current)
+        if orders and floor_first:
+            self._orders.give(self.target, url, orders)
         if outcome.kind is OutcomeKind.APPLIED and decision.departing and self.target.kind == "Deployment":
             self._departure = Departure.of(decision, plan.snapshot.workers)
+        self._parted = plan.snapshot.closing
         if outcome.kind is not OutcomeKind.CONFLICT:
             self._history = _after(plan.history, decision, outcome, self._policy)
         self._reporter.report(plan.snapshot, decision, outcome)
@@ -402,9 +427,10 @@ class Reconciler:
         self._departure = None
         writer = latest(self._cluster.replica_writers(snapshot.target))
         write = Write(history.others.standing, snapshot.workers.replicas, writer)
-        after = history.overwritten(snapshot.at, write, self._policy)
-        for notice in notices(write, snapshot, history.others, after.others):
-            self._reporter.notice(snapshot.target, notice)
+        share = shared(snapshot.hpas.value or (), self._policy.hpa)
+        after = history.overwritten(snapshot.at, write, self._policy, shared=share)
+        for one in notices(write, snapshot, history.others, after.others, shared=share):
+            self._reporter.notice(snapshot.target, one)
         return after
 
 
@@ -421,6 +447,6 @@ def older(
 
 def _after(history: History, decision: Decision, outcome: Outcome, policy: Policy) -> History:
     history = history.record(decision, policy)
-    if outcome.kind is OutcomeKind.APPLIED:
+    if outcome.kind is OutcomeKind.APPLIED and outcome.replicas != decision.current:
         return history.moved(decision.at, outcome.replicas - decision.current)
     return history

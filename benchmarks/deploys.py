@@ -18,9 +18,8 @@ from typing import Any
 
 from autoscaler.cluster.client import Api, connect
 from autoscaler.sandbox.event_log import Event
-from benchmarks.soak.fleet import NAMESPACE, Manner, Target, worker_set
-from benchmarks.soak.stage import Stage, wait_for
-from benchmarks.soak.tasks import EVIDENCE
+from benchmarks.stage.fleet import NAMESPACE, Manner, Target, worker_set
+from benchmarks.stage.stage import Stage, wait_for
 
 POLL_SECONDS = 0.5
 """The poll interval of the stage's daemon."""

@@ -23,8 +23,10 @@ from autoscaler.cluster.template import (
 from autoscaler.cluster.workloads import Workload
 from autoscaler.config.model import TargetSettings
 from autoscaler.core.habits import Budget, Habits
+from autoscaler.core.hpa import Hpa
 from autoscaler.core.model import Reading, fresh, unknown
 from autoscaler.core.overrides import PREFIX, parse
+from autoscaler.core.policy import HpaMode
 
 T = TypeVar("T")
 AIRFLOW = "AIRFLOW__CELERY__"
@@ -45,6 +47,8 @@ def configured(target: TargetSettings) -> Habits:
     seconds = target.broker.visibility_timeout_seconds
     off = fresh(value=False, source="remote_control")
     return Habits(
+        min_replicas=target.min_replicas,
+        hpa_mode=HpaMode(target.hpa),
         max_replicas=target.max_replicas,
         expected_task_seconds=target.longest_task_seconds,
         configured_visibility_seconds=seconds,
@@ -68,12 +72,18 @@ def unseen(target: TargetSettings, reason: str) -> Habits:
         prefetch_multiplier=missing,
         redelivers=missing,
         longest_task_seconds=missing,
+        hpas=missing,
         replica_writers=missing,
         applied_replicas=missing,
     )
 
 
-def declared(found: Workload, target: TargetSettings, budgets: Reading[tuple[Budget, ...]]) -> Habits:
+def declared(
+    found: Workload,
+    target: TargetSettings,
+    budgets: Reading[tuple[Budget, ...]],
+    hpas: Reading[tuple[Hpa, ...]],
+) -> Habits:
     """Return what a worker set and its pod template say, and the target's settings where they do not."""
     spec = found.spec
     grace = spec.template.spec.termination_grace_period_seconds
@@ -83,6 +93,7 @@ def declared(found: Workload, target: TargetSettings, budgets: Reading[tuple[Bud
         pod_management=fresh(spec.pod_management_policy, SET),
         updating=fresh(found.updating, SET),
         budgets=budgets,
+        hpas=hpas,
         replica_writers=fresh(found.metadata.replica_writers, SET),
         applied_replicas=_applied_replicas(found.metadata.annotations or {}),
     )

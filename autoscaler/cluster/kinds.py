@@ -21,6 +21,7 @@ class Struct(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
 class OwnerReference(Struct, frozen=True):
     """Whose pod a pod is."""
 
+    kind: str = ""
     uid: str = ""
     controller: bool = False
 

@@ -1,9 +1,10 @@
 """Which rights the daemon needs, worked out from its configuration: these and no others.
 
 An autoscaler that may read every Secret is the best way into a cluster. So each namespace has a Role
-of its own that names the workloads which may be scaled and the Secrets which may be read, and a
-daemon in dry run is not given the right to scale anything at all. Rules of a Role only add up, and a
-list or a watch cannot be held to names, so reading workloads and pods is for the whole namespace.
+of its own that names the workloads which may be scaled, the HPAs whose minimum may be moved and the
+Secrets which may be read, and a daemon in dry run is not given the right to scale anything at all. Rules
+of a Role only add up, and a list or a watch cannot be held to names, so reading workloads, pods and HPAs
+is for the whole namespace.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from autoscaler.cluster.url_sources import taken_from_template
 from autoscaler.cluster.workloads import PLURALS
 from autoscaler.config.model import Settings, TargetSettings
 from autoscaler.core.model import TargetRef
+from autoscaler.core.policy import HpaMode
 
 Manifest = dict[str, Any]
 
@@ -41,12 +43,14 @@ def rights(
     settings: Settings,
     template_secrets: Mapping[TargetRef, Collection[str]],
     account: ServiceAccount,
+    hpas: Mapping[TargetRef, Collection[str]] | None = None,
 ) -> tuple[Manifest, ...]:
     """Return the roles that the settings call for, each followed by its binding to the account.
 
     `template_secrets` are the names of the Secrets that the pod template of a target takes its
     URLs from. They count only for a target of which a URL comes from there; one that is missing may
-    read no Secret of its template.
+    read no Secret of its template. `hpas` are the names of the HorizontalPodAutoscalers that scale a target
+    too; they count only where its mode is floor, and one that is missing may not be written to.
     """
     documents: list[Manifest] = []
     if settings.controller.cluster_wide:
@@ -57,6 +61,9 @@ def rights(
         if not settings.controller.dry_run:
             rules.append(_telling())
         rules += [] if settings.controller.cluster_wide else _reading(targets)
+        floored = {name for target in targets for name in _floored(target, hpas or {})}
+        if floored and not settings.controller.dry_run:
+            rules.append(_rule("autoscaling", "horizontalpodautoscalers", ["patch"], floored))
         secrets = {name for target in targets for name in _secrets(target, template_secrets)}
         if secrets:
             rules.append(_rule("", "secrets", ["get"], secrets))
@@ -84,6 +91,7 @@ def _reading(targets: Iterable[TargetSettings]) -> list[Manifest]:
     rules += [_rule("", plural, verbs) for plural in QUOTA_PLURALS]
     if any(target.kind == "Deployment" for target in targets):
         rules += [_rule("apps", "deployments", verbs), _rule("apps", "replicasets", verbs)]
+    rules.append(_rule("autoscaling", "horizontalpodautoscalers", verbs))
     return rules
 
 
@@ -112,8 +120,12 @@ def _telling() -> Manifest:
 
 
 def _state() -> list[Manifest]:
-    """Return the right to remember in its own namespace which workers it told to take no tasks."""
+    """Return the right to remember in its own namespace what it has to undo: cordons, and HPAs' floors."""
     return [_rule("", "configmaps", ["get", "list", "watch", "create", "patch", "delete"])]
+
+
+def _floored(target: TargetSettings, hpas: Mapping[TargetRef, Collection[str]]) -> Collection[str]:
+    return hpas.get(target.ref, ()) if target.hpa == HpaMode.FLOOR else ()
 
 
 def _secrets(target: TargetSettings, template_secrets: Mapping[TargetRef, Collection[str]]) -> Iterable[str]:

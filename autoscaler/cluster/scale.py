@@ -85,7 +85,9 @@ class DryRunScaler:
 
     def scale(self, decision: Decision) -> Outcome:
         """Say what would have been asked for."""
-        return Outcome(OutcomeKind.DRY_RUN, decision.current, f"would have asked for {decision.replicas}")
+        floor = "" if decision.floor is None else f", after {decision.floor}"
+        message = f"would have asked for {decision.replicas}{floor}"
+        return Outcome(OutcomeKind.DRY_RUN, decision.current, message)
 
 
 def _scaled(known: Workload, scale: Scale) -> Workload:

@@ -11,7 +11,17 @@ from autoscaler.cluster.mirror import Mirror
 from autoscaler.cluster.template import NotInTemplate, declared_slots, worker_container
 from autoscaler.cluster.watch import Watcher
 from autoscaler.cluster.workloads import Deployment, ReplicaSet, StatefulSet, Workload
-from autoscaler.core.model import Reading, TargetRef, WorkerPod, WorkerSet, fresh, stale, unknown
+from autoscaler.core.hpa import Hpa
+from autoscaler.core.model import (
+    NO_HPAS,
+    Reading,
+    TargetRef,
+    WorkerPod,
+    WorkerSet,
+    fresh,
+    stale,
+    unknown,
+)
 from autoscaler.core.overrides import NOTHING_ORDERED, Overrides, parse
 from autoscaler.core.writers import Writer
 
@@ -55,7 +65,8 @@ class ClusterView:
     """Implements `Cluster`, from one watch for worker sets and one for pods of each namespace.
 
     Without `namespaces` there is one of each for the whole cluster. Deployments are watched in those of
-    `deployments` alone, and everywhere if the whole cluster is watched and there are any.
+    `deployments` alone, and everywhere if the whole cluster is watched and there are any. `hpas` tells
+    which HorizontalPodAutoscalers scale a target too.
     """
 
     def __init__(
@@ -66,7 +77,9 @@ class ClusterView:
         pod_label_selector: str = "",
         containers: Callable[[TargetRef], str | None] = lambda _: None,
         deployments: Collection[str] = (),
+        hpas: Callable[[TargetRef], Reading[tuple[Hpa, ...]]] = lambda _: NO_HPAS,
     ) -> None:
+        self._hpas = hpas
         self._containers = containers
         self._sights: dict[str, Sight] = {}
         self._watchers: list[AnyWatcher] = []
@@ -153,6 +166,7 @@ class ClusterView:
             declared_by=declared[1],
             updating=found.updating,
             parallel=found.parallel,
+            hpas=self._hpas(target),
             overrides=self._overrides(target, found),
         )
         blind, trouble = max((mirror.blind_seconds, mirror.trouble) for mirror in sight.mirrors)

@@ -10,7 +10,8 @@ from typing import Any
 
 from autoscaler.config.describe import count, documented
 from autoscaler.config.literal import printable
-from autoscaler.core.lint import Examined, Finding, Severity
+from autoscaler.core.findings import Finding, Severity
+from autoscaler.core.lint import Examined
 
 COLUMNS = 100
 LABEL = 8

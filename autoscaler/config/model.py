@@ -14,7 +14,7 @@ from autoscaler.config.hints import HintSettings
 from autoscaler.config.scaling import DrainSettings, FallbackSettings, ScaleDownSettings, ScaleUpSettings
 from autoscaler.config.setting import setting
 from autoscaler.core.model import TargetRef
-from autoscaler.core.policy import Fallback, FallbackMode, Policy
+from autoscaler.core.policy import Fallback, FallbackMode, HpaMode, Policy
 from autoscaler.core.reserve import Reserve, parse
 
 LONGEST_GAP_SECONDS = 30.0
@@ -86,6 +86,13 @@ class TargetSettings:
         at_least=1,
         example="7200",
     )
+    hpa: str = setting(
+        "what to do beside a HorizontalPodAutoscaler on the same target: activate goes to zero and comes "
+        "from there, and it rules between; floor has its minReplicas follow the demand; own scales against "
+        "it; observe writes nothing to the target",
+        HpaMode.ACTIVATE.value,
+        choices=tuple(mode.value for mode in HpaMode),
+    )
     quota_reserve: tuple[str, ...] = setting(
         "what its workers leave free of each ResourceQuota of the namespace: a share of everything, or an "
         "amount or a share of one resource, named as the quota names it",
@@ -146,6 +153,7 @@ class TargetSettings:
             remote_control=self.remote_control,
             manual_grace_seconds=self.manual_grace_seconds,
             drain=self.drain.rules(),
+            hpa=HpaMode(self.hpa),
             max_db_connections=self.max_db_connections,
             db_connections_per_worker=self.db_connections_per_worker,
             fallback=Fallback(

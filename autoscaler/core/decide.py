@@ -6,14 +6,16 @@ from dataclasses import replace
 
 from autoscaler.core.demand import demand_step, measure
 from autoscaler.core.drain import drain
+from autoscaler.core.floor import floor
 from autoscaler.core.history import History
 from autoscaler.core.limits import LIMITS
 from autoscaler.core.limits.behavior import tolerance
+from autoscaler.core.limits.hpa import asked
 from autoscaler.core.limits.overrides import bounded
 from autoscaler.core.limits.resources import quota
 from autoscaler.core.limits.view import View
 from autoscaler.core.model import Decision, Step
-from autoscaler.core.policy import Policy
+from autoscaler.core.policy import HpaMode, Policy
 from autoscaler.core.snapshot import Snapshot
 
 STAGES = (*(limit.__name__ for limit in LIMITS), drain.__name__)
@@ -31,7 +33,7 @@ def decide(snapshot: Snapshot, policy: Policy, history: History) -> Decision:
     """
     demand = measure(snapshot, policy)
     view = View(snapshot, bounded(policy, snapshot.overrides), history, demand)
-    steps = [_of_its_kind(demand_step(snapshot, demand), snapshot)]
+    steps = [_with_caveats(demand_step(snapshot, demand), view)]
     proposal = wanted = steps[0].replicas
     for limit in LIMITS:
         before = steps[-1].replicas
@@ -60,11 +62,14 @@ def decide(snapshot: Snapshot, policy: Policy, history: History) -> Decision:
         orders=way.orders,
         departing=way.departing,
         ripe=way.ripe,
+        floor=floor(steps[-1].replicas, view),
+        hpa_asks=asked(view),
     )
 
 
-def _of_its_kind(step: Step, snapshot: Snapshot) -> Step:
-    """Return the first step, which says of a Deployment what cannot be promised for it."""
-    if snapshot.target.kind == "StatefulSet":
-        return step
-    return replace(step, message=f"{step.message}; {BEST_EFFORT}")
+def _with_caveats(step: Step, view: View) -> Step:
+    """Return the first step, which says what cannot be promised for this target."""
+    caveats = [] if view.snapshot.target.kind == "StatefulSet" else [BEST_EFFORT]
+    if view.policy.hpa is HpaMode.OWN:
+        caveats += [f"{one} fights for it (hpa is own)" for one in view.snapshot.hpas.value or ()]
+    return replace(step, message="; ".join([step.message, *caveats]))

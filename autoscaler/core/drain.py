@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from autoscaler.core.account import WorkerAccount
-from autoscaler.core.drain_plan import Plan, lowest, passable, plan_of
+from autoscaler.core.drain_plan import Plan, lowest, passable, plan_of, standing_at
 from autoscaler.core.drain_reasons import reason
 from autoscaler.core.limits.view import View
 from autoscaler.core.model import Cordon, Order, Quality, Step
@@ -52,8 +52,9 @@ def drain(wanted: int, view: View) -> Drain:
         cordons, orders = _without_new_ones(snapshot.cordons, cordons, orders)
     if wanted >= current:
         return Drain(wanted, cordons, orders)
-    replicas = lowest(plan, passable)
+    replicas = standing_at(lowest(plan, passable), view)
     reach = lowest(plan, lambda worker, plan: passable(worker, plan) or is_ripe(worker, view))
+    reach = standing_at(reach, view)
     going = [worker for worker in plan.crew if worker.stays]
     return Drain(
         replicas,

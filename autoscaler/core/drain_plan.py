@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from autoscaler.core.limits.hpa import least_standing, stays_out
 from autoscaler.core.limits.view import View
 from autoscaler.core.policy import AtDeadline
 from autoscaler.core.standing import Standing, Worker, crew_of, overdue, standing
@@ -62,7 +63,7 @@ def open_below(keep: int, wanted: int, view: View, crew: tuple[Worker, ...]) -> 
     if demand is None:
         return keep
     rules, open_below = view.policy.drain, keep
-    stay = snapshot.workers.updating or snapshot.closing or view.overrides.keeps_all
+    stay = snapshot.workers.updating or snapshot.closing or view.overrides.keeps_all or stays_out(view)
     if rules.placement and not stay:
         recent = view.history.highest(snapshot.at - rules.placement_after_seconds)
         needed = max(demand.replicas, current if recent is None else recent) + len(snapshot.withheld)
@@ -96,6 +97,14 @@ def lowest(plan: Plan, passable: Callable[[Worker, Plan], bool]) -> int:
             return plan.view.current if _soon(worker, plan) else lowest
         lowest = place
     return lowest
+
+
+def standing_at(replicas: int, view: View) -> int:
+    """Return the replicas that may be lowered to on the way to so many: an HPA puts back what is fewer.
+
+    At none at all it does nothing. So between there and what stands it is all of the workers or none.
+    """
+    return max(replicas, least_standing(view)) if replicas else 0
 
 
 def chooses_others(plan: Plan) -> bool:

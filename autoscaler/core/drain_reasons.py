@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from autoscaler.core.drain_plan import PROVEN, Plan, chooses_others, passable
 from autoscaler.core.evidence import missing_evidence
+from autoscaler.core.limits.hpa import least_standing, sole
 from autoscaler.core.limits.view import NAMED, View
 from autoscaler.core.model import Step
 from autoscaler.core.standing import Standing, Worker, overdue, standing
@@ -24,6 +25,8 @@ def reason(wanted: int, replicas: int, plan: Plan) -> Step | None:
     clauses = [f"{worker.pod.name} {_told(worker, plan)}" for worker in waited_for[:NAMED]]
     if len(waited_for) > NAMED:
         clauses.append(f"{len(waited_for) - NAMED} more are waited for")
+    if wanted < least_standing(plan.view):
+        clauses.append(f"{sole(plan.view)} would put back whoever goes before")
     if not plan.view.policy.remote_control:
         clauses.append(_lacking(plan.view))
     if late:

@@ -43,6 +43,8 @@ REASONS = (
     Reason("Fallback", warning=True),
     Reason("MaxReplicas", after_seconds=300.0),
     Reason("DatabaseConnections", after_seconds=300.0),
+    Reason("HpaMaxReplicas", after_seconds=300.0),
+    Reason("HpaUnknown", warning=True, after_seconds=60.0),
     Reason("QuotaLimited", warning=True, after_seconds=60.0),
     Reason("QuotaExceeded", warning=True),
     Reason("QuotaUnknown", warning=True, after_seconds=60.0),

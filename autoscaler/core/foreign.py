@@ -13,11 +13,18 @@ from autoscaler.core.snapshot import Snapshot
 from autoscaler.core.writers import WriterKind
 
 
-def notices(write: Write, snapshot: Snapshot, before: Others, after: Others) -> tuple[Notice, ...]:
-    """Return what there is to tell of a write, `before` and `after` being the memory around it."""
+def notices(
+    write: Write, snapshot: Snapshot, before: Others, after: Others, *, shared: bool = False
+) -> tuple[Notice, ...]:
+    """Return what there is to tell of a write, `before` and `after` being the memory around it.
+
+    `shared` says that an HPA is left its part: of that only such as ends somebody at work is told.
+    """
     kind = write.writer.kind
     if kind is WriterKind.OURS:
         return ()
+    if kind is WriterKind.HPA and shared:
+        return (_of_our_neighbour(write, snapshot),) if _at_work(write, snapshot) else ()
     if kind is WriterKind.HPA:
         quiet = before.hpa_seen_at is None or snapshot.at - before.hpa_seen_at > QUIET_SECONDS
         told = [_of_the_hpa(write, snapshot)] if quiet else []
@@ -32,6 +39,12 @@ def _of_the_hpa(write: Write, snapshot: Snapshot) -> Notice:
         "each undoes what the other does; let one of them do it"
     )
     return Notice("HpaWrite", message, ending(write, snapshot))
+
+
+def _of_our_neighbour(write: Write, snapshot: Snapshot) -> Notice:
+    what = f"{write.writer} lowered {write.before} → {write.after}"
+    message = f"{what}{_ended(write, snapshot)}: it knows nothing of tasks"
+    return Notice("HpaEndedWork", message, ending(write, snapshot))
 
 
 def _of_the_write(write: Write, snapshot: Snapshot, after: Others) -> Notice:
@@ -77,8 +90,7 @@ def _ended(write: Write, snapshot: Snapshot) -> str:
     if snapshot.target.kind != "StatefulSet":
         count = max(0, len(snapshot.workers.pods) - write.after)
         return f", which ends {count} workers of the Deployment's choice by SIGTERM"
-    accounts = dict(snapshot.crew)
-    busy = [pod for pod in gone if (account := accounts.get(pod)) is not None and account.active]
+    busy = _at_work(write, snapshot)
     if not busy:
         return f", which ends {len(gone)} workers by SIGTERM"
     more = f" and {len(busy) - NAMED} more" if len(busy) > NAMED else ""
@@ -86,3 +98,10 @@ def _ended(write: Write, snapshot: Snapshot) -> str:
         f", which ends {len(gone)} workers by SIGTERM, {len(busy)} of them at work: "
         f"{', '.join(busy[:NAMED])}{more}"
     )
+
+
+def _at_work(write: Write, snapshot: Snapshot) -> list[str]:
+    """Return the pods that a lowering ends and that are known to be at work."""
+    accounts = dict(snapshot.crew)
+    gone = ending(write, snapshot)
+    return [pod for pod in gone if (account := accounts.get(pod)) is not None and account.active]

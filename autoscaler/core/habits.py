@@ -9,7 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from autoscaler.core.hpa import Hpa
 from autoscaler.core.model import Reading, unknown
+from autoscaler.core.policy import HpaMode
 from autoscaler.core.writers import Writer
 
 
@@ -41,6 +43,7 @@ LABELS = {
     "redelivers": "kind of broker",
     "visibility_seconds": "visibility timeout",
     "longest_task_seconds": "how long tasks run",
+    "hpas": "HorizontalPodAutoscalers",
     "replica_writers": "who writes spec.replicas",
     "applied_replicas": "whether an apply sets spec.replicas",
 }
@@ -58,10 +61,12 @@ class Habits:
     is the longest that a task has run of those that run now. `overrides` are what annotations order at
     present, `ignored_overrides` what of them is ignored, and why, in words for people. `replica_writers`
     hold the replicas by the object's record, `applied_replicas` says that they are part of what was
-    applied last. `max_replicas`,
+    applied last. `min_replicas`, `max_replicas`, `hpa_mode`,
     `expected_task_seconds` and `configured_visibility_seconds` are the target's own settings.
     """
 
+    min_replicas: int | None = None
+    hpa_mode: HpaMode | None = None
     max_replicas: int | None = None
     expected_task_seconds: float | None = None
     configured_visibility_seconds: float | None = None
@@ -81,6 +86,7 @@ class Habits:
     redelivers: Reading[bool] = UNSEEN
     visibility_seconds: Reading[float] = UNSEEN
     longest_task_seconds: Reading[float] = UNSEEN
+    hpas: Reading[tuple[Hpa, ...]] = UNSEEN
     replica_writers: Reading[tuple[Writer, ...]] = UNSEEN
     applied_replicas: Reading[bool] = UNSEEN
 

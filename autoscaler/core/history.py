@@ -17,6 +17,9 @@ from autoscaler.core.model import Decision
 from autoscaler.core.others import UNWRITTEN, Others, Write
 from autoscaler.core.policy import Policy
 
+LONGEST_HPA_WINDOW_SECONDS = 3600.0
+"""The longest stabilisation window that an HPA can have."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
@@ -33,7 +36,9 @@ class History:
     `peaks` and `troughs` are the proposals that can still be the highest and the lowest of a window,
     `changes` the changes made within the longest rate period. `idle_since` is the time from which
     every look found nothing to do, None when the last look found something or could not tell.
-    `known_at` is when the demand was last known, `others` what others have written.
+    `known_at` is when the demand was last known, `others` what others have written, `raised` the last time
+    that they raised the replicas, and to how many. `asked` are the numbers that the metrics of an HPA asked
+    for and that can still be the highest of its window.
     """
 
     peaks: tuple[Mark, ...]
@@ -43,12 +48,17 @@ class History:
     idle_since: float | None = None
     known_at: float = 0.0
     others: Others = UNWRITTEN
+    raised: Mark | None = None
+    asked: tuple[Mark, ...] = ()
 
     @classmethod
     def seeded(cls, at: float, replicas: int) -> History:
-        """Return the memory of somebody who has just arrived: the present counts as the proposal."""
+        """Return the memory of somebody who has just arrived: the present counts as the proposal.
+
+        It counts as what an HPA asked for, too.
+        """
         mark = (Mark(at, replicas),)
-        return cls(peaks=mark, troughs=mark, observed_at=at, known_at=at, others=Others(replicas))
+        return cls(peaks=mark, troughs=mark, observed_at=at, known_at=at, others=Others(replicas), asked=mark)
 
     def highest(self, since: float) -> int | None:
         """Return the highest proposal made after `since`, None without any."""
@@ -61,6 +71,10 @@ class History:
     def added(self, since: float) -> int:
         """Return the replicas added after `since`, less those removed (negative: more removed)."""
         return sum(change.replicas for change in self.changes if change.at > since)
+
+    def highest_asked(self, since: float) -> int:
+        """Return the highest number that the metrics of an HPA asked for after `since`, 0 without any."""
+        return max((mark.replicas for mark in self.asked if mark.at > since), default=0)
 
     def idle_seconds(self, at: float, policy: Policy) -> float:
         """Return for how long every look up to `at`, which found nothing to do, has found nothing.
@@ -93,18 +107,27 @@ class History:
             observed_at=decision.at,
             idle_since=idle_since,
             known_at=self.known_at if decision.demand_slots is None else decision.at,
+            asked=self._asked(decision),
         )
+
+    def _asked(self, decision: Decision) -> tuple[Mark, ...]:
+        oldest, asks = decision.at - LONGEST_HPA_WINDOW_SECONDS, decision.hpa_asks
+        lately = (mark for mark in self.asked if mark.at > oldest)
+        if asks is None:
+            return tuple(lately)
+        return (*(mark for mark in lately if mark.replicas > asks), Mark(decision.at, asks))
 
     def moved(self, at: float, replicas: int) -> History:
         """Return the memory after a change of our own by `replicas` (negative: removed)."""
         others = self.others.asked(self.others.standing + replicas)
         return replace(self, changes=(*self.changes, Mark(at, replicas)), others=others)
 
-    def overwritten(self, at: float, write: Write, policy: Policy) -> History:
-        """Return the memory after a write by somebody else.
+    def overwritten(self, at: float, write: Write, policy: Policy, *, shared: bool = False) -> History:
+        """Return the memory after a write by somebody else; `shared` says that an HPA may write.
 
         It counts as a change, so that no rate limits the way back to what there was before.
         """
         changes = (*self.changes, Mark(at, write.after - write.before))
-        others = self.others.wrote(at, write, policy.manual_grace_seconds)
-        return replace(self, changes=changes, others=others)
+        others = self.others.wrote(at, write, policy.manual_grace_seconds, shared=shared)
+        raised = Mark(at, write.after) if write.after > write.before and not others.ours else self.raised
+        return replace(self, changes=changes, others=others, raised=raised)

@@ -9,29 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 
+from autoscaler.core.findings import Finding, Severity
+from autoscaler.core.findings import advice as _advice
+from autoscaler.core.findings import risk as _risk
 from autoscaler.core.habits import Budget, Habits, gaps
+from autoscaler.core.lint_hpa import HPA_FINDINGS
 from autoscaler.core.model import TargetRef
 from autoscaler.core.writers import APPLY, WriterKind
 
 SHORTEST_GRACE_SECONDS = 60
-
-
-class Severity(StrEnum):
-    """Whether a task may be lost or run twice, or whether something merely could be better."""
-
-    RISK = "risk"
-    ADVICE = "advice"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing to change: `code` is a CamelCase word fit for a label or a condition's reason."""
-
-    code: str
-    severity: Severity
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +36,9 @@ def examined(target: TargetRef, habits: Habits) -> Examined:
 
 
 def lint(habits: Habits) -> tuple[Finding, ...]:
-    """Return what there is to say about a target, in the order of `FINDINGS`."""
-    found = (finding(habits) for finding in FINDINGS)
+    """Return what there is to say about a target, in the order of `FINDINGS`, then about its HPAs."""
+    found = (finding(habits) for finding in (*FINDINGS, *HPA_FINDINGS))
     return tuple(one for one in found if one is not None)
-
-
-def _risk(code: str, message: str) -> Finding:
-    return Finding(code, Severity.RISK, message)
-
-
-def _advice(code: str, message: str) -> Finding:
-    return Finding(code, Severity.ADVICE, message)
 
 
 def _longest(habits: Habits) -> tuple[float, str] | None:

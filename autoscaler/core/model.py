@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
 
+from autoscaler.core.hpa import Floor, Hpa
 from autoscaler.core.overrides import NOTHING_ORDERED, Overrides
 
 T = TypeVar("T")
@@ -60,6 +61,9 @@ def unknown(source: str, detail: str) -> Reading[T]:
     return Reading(None, source, Quality.UNKNOWN, detail=detail)
 
 
+NO_HPAS: Reading[tuple[Hpa, ...]] = fresh((), "nobody looked")
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class TargetRef:
     """The address of a target in the cluster."""
@@ -96,6 +100,8 @@ class WorkerSet:
     `declared_slots` is what the pod template says of the tasks that a worker runs at a time, None
     where it says nothing; `declared_by` names the place that says it. `updating` says that a rollout
     replaces pods at present, `parallel` that pods are ended all at once, and not one after the other.
+    `hpas` are the HorizontalPodAutoscalers that scale it too: a stale reading of none stands for a cluster
+    that does not tell.
     `overrides` are what the annotations of the target order, those that have expired among them.
     """
 
@@ -106,6 +112,7 @@ class WorkerSet:
     declared_by: str = ""
     updating: bool = False
     parallel: bool = True
+    hpas: Reading[tuple[Hpa, ...]] = NO_HPAS
     overrides: Overrides = NOTHING_ORDERED
 
     @property
@@ -188,7 +195,8 @@ class Decision:
     after the tolerance: the number that the stabilisation windows remember, `wanted` what would be asked
     for without any quota. `cordons` are to be remembered before any of the `orders` is given. `departing`
     are the pods whose workers go by the replicas, `ripe` those that could go as well if they said now that
-    they are idle.
+    they are idle. `floor` is what is to become of an HPA's minimum before the replicas change, `hpa_asks`
+    what its metrics ask for.
     """
 
     target: TargetRef
@@ -205,6 +213,8 @@ class Decision:
     orders: tuple[Order, ...] = ()
     departing: tuple[str, ...] = ()
     ripe: tuple[str, ...] = ()
+    floor: Floor | None = None
+    hpa_asks: int | None = None
 
     @property
     def draining(self) -> frozenset[str]:
@@ -216,6 +226,11 @@ class Decision:
     def replicas(self) -> int:
         """The replicas to ask for."""
         return self.steps[-1].replicas
+
+    @property
+    def changes_scale(self) -> bool:
+        """Whether anything is to be asked of the cluster: other replicas, or another floor."""
+        return self.replicas != self.current or self.floor is not None
 
     @property
     def bound_by(self) -> tuple[str, ...]:

@@ -84,13 +84,16 @@ class Others:
         """Return the memory after a write of our own."""
         return replace(self, standing=replicas, ours=True)
 
-    def wrote(self, at: float, write: Write, grace_seconds: float) -> Others:
-        """Return the memory after somebody's write; a person's number is kept for the grace time."""
+    def wrote(self, at: float, write: Write, grace_seconds: float, *, shared: bool = False) -> Others:
+        """Return the memory after somebody's write; a person's number is kept for the grace time.
+
+        `shared` says that a HorizontalPodAutoscaler is left its part: then it is no rival.
+        """
         kind = write.writer.kind
         if kind is WriterKind.OURS:
             return self.asked(write.after)
         told = replace(self, standing=write.after, ours=False)
-        if self.ours:
+        if self.ours and not (shared and kind is WriterKind.HPA):
             told = replace(told, rivals=self._reversed(at, write.writer))
         if kind is WriterKind.HPA:
             told = replace(told, hpa_seen_at=at)

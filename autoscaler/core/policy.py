@@ -82,6 +82,19 @@ class AtDeadline(StrEnum):
     LOWER = "lower"
 
 
+class HpaMode(StrEnum):
+    """Who rules a target that a HorizontalPodAutoscaler scales as well.
+
+    activate: it does, but for going to zero and coming from it; floor: it does, between a minimum that we
+    move and its own maximum; own: we do, and it fights; observe: it does, and we only say what we would.
+    """
+
+    ACTIVATE = "activate"
+    FLOOR = "floor"
+    OWN = "own"
+    OBSERVE = "observe"
+
+
 @dataclass(frozen=True, slots=True)
 class DrainRules:
     """How workers are taken out of service before they are removed.
@@ -127,6 +140,7 @@ class Policy:
     manual_grace_seconds: float = 600.0
     fallback: Fallback = Fallback()
     drain: DrainRules = DrainRules()
+    hpa: HpaMode = HpaMode.ACTIVATE
     max_db_connections: int | None = None
     db_connections_per_worker: int = 1
 

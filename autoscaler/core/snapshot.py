@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from autoscaler.core.account import BrokerAccount, Hint, WorkerAccount
+from autoscaler.core.hpa import Hpa
 from autoscaler.core.model import Cordon, Quality, Reading, TargetRef, WorkerSet
 from autoscaler.core.overrides import Overrides
 from autoscaler.core.quarters import Contest
@@ -39,6 +40,11 @@ class Snapshot:
     closing: bool = False
     contest: Contest | None = None
     quotas_detail: str = ""
+
+    @property
+    def hpas(self) -> Reading[tuple[Hpa, ...]]:
+        """The HorizontalPodAutoscalers that scale it too."""
+        return self.workers.hpas
 
     @property
     def overrides(self) -> Overrides:

@@ -139,13 +139,22 @@ def sentence(decision: Decision, outcome: Outcome) -> str:
     """Return a decision and its outcome in one sentence for people."""
     what = {
         OutcomeKind.UNCHANGED: f"stays at {decision.current}",
-        OutcomeKind.APPLIED: f"{decision.current} → {outcome.replicas}",
+        OutcomeKind.APPLIED: _applied(decision, outcome),
         OutcomeKind.DRY_RUN: f"dry run, {decision.current} → {decision.replicas} not asked for",
         OutcomeKind.CONFLICT: f"{decision.current} → {decision.replicas} dropped, {outcome.message}",
         OutcomeKind.REFUSED: f"{decision.current} → {decision.replicas} refused, {outcome.message}",
         OutcomeKind.FAILED: f"{decision.current} → {decision.replicas} failed, {outcome.message}",
     }[outcome.kind]
     return f"{decision.target}: {what}: {'; '.join(step.message for step in decision.steps)}"
+
+
+def _applied(decision: Decision, outcome: Outcome) -> str:
+    """Return what was written: the floor of an HPA, the replicas, or both."""
+    moved = f"{decision.current} → {outcome.replicas}"
+    if decision.floor is None:
+        return moved
+    stays = outcome.replicas == decision.current
+    return f"{f'stays at {decision.current}' if stays else moved}, {decision.floor}"
 
 
 def _gist(snapshot: Snapshot, decision: Decision, outcome: Outcome) -> object:
@@ -165,6 +174,9 @@ def _fields(snapshot: Snapshot, decision: Decision, outcome: Outcome) -> dict[st
         "wanted": decision.replicas,
         "demand_slots": decision.demand_slots,
         "reason": decision.reason,
+        "floor": None
+        if decision.floor is None
+        else {"hpa": decision.floor.name, "was": decision.floor.was, "to": decision.floor.to},
         "steps": [
             {"limit": step.limit, "replicas": step.replicas, "reason": step.reason, "message": step.message}
             for step in decision.steps
@@ -201,5 +213,7 @@ def _fields(snapshot: Snapshot, decision: Decision, outcome: Outcome) -> dict[st
             "workers_terminating": snapshot.workers.terminating,
             "overrides": [str(override) for override in snapshot.overrides.declared],
             "cluster_quality": snapshot.workers_quality.value,
+            "hpa": [str(hpa) for hpa in snapshot.hpas.value or ()],
+            "hpa_asks": decision.hpa_asks,
         },
     }

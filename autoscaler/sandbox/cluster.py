@@ -21,6 +21,8 @@ from autoscaler.sandbox.api.access import User
 from autoscaler.sandbox.api.server import ApiServer
 from autoscaler.sandbox.controllers.deployment import DeploymentController
 from autoscaler.sandbox.controllers.garbage import GarbageCollector
+from autoscaler.sandbox.controllers.hpa import HorizontalPodAutoscalerController
+from autoscaler.sandbox.controllers.hpa_settings import HpaSettings, MetricValue, PodCpu
 from autoscaler.sandbox.controllers.quota_resync import QuotaResync
 from autoscaler.sandbox.controllers.replicaset import ReplicaSetController
 from autoscaler.sandbox.controllers.statefulset import StatefulSetController
@@ -28,9 +30,11 @@ from autoscaler.sandbox.controllers.work_queue import RETRIES
 from autoscaler.sandbox.errors import ApiError
 from autoscaler.sandbox.event_log import Event
 from autoscaler.sandbox.kubelet.containers import Containers, NullContainers
+from autoscaler.sandbox.kubelet.cpu import CpuMeter
 from autoscaler.sandbox.kubelet.node import Ending, Rules
 from autoscaler.sandbox.kubelet.pod_runner import PodRunner
 from autoscaler.sandbox.kubelet.processes import ProcessContainers
+from autoscaler.sandbox.objects.hpa_rules import HPA_SCALE_TO_ZERO
 from autoscaler.sandbox.objects.kinds import KINDS, Kind
 from autoscaler.sandbox.objects.values import JSON
 from autoscaler.sandbox.sessions import Warden
@@ -48,6 +52,11 @@ class SandboxCluster:
     go to `folder`, by default one that is removed again; commands run in `work_folder`, by default
     the current one. `rules` are the kubelet's, `retries` the pauses of the controllers after
     a refusal. On stopping, processes have `patience_seconds` to end.
+
+    HorizontalPodAutoscalers look every `hpa_sync_seconds`; with `hpa_scale_to_zero` they may have a
+    minReplicas of 0 (the gate HPAScaleToZero). `pod_cpu` tells the cores that a pod uses, by namespace
+    and name, None where that is not known; "processes" measures those of the pods. `metric_value` tells
+    the value of an Object or External metric, by namespace and name. Without them there are no metrics.
     """
 
     def __init__(
@@ -63,8 +72,12 @@ class SandboxCluster:
         rules: Rules | None = None,
         retries: Backoff = RETRIES,
         patience_seconds: float = 2.0,
+        hpa_sync_seconds: float = 15.0,
+        hpa_scale_to_zero: bool = False,
+        pod_cpu: PodCpu | Literal["processes"] | None = None,
+        metric_value: MetricValue | None = None,
     ) -> None:
-        self.store = Store()
+        self.store = Store(features={HPA_SCALE_TO_ZERO} if hpa_scale_to_zero else ())
         self.api = ApiServer(self.store, tokens=tokens, pod_log=self._printed)
         self.folder: Path
         self.runner: PodRunner
@@ -81,6 +94,9 @@ class SandboxCluster:
         self._rules = rules
         self._retries = retries
         self._patience_seconds = patience_seconds
+        self._hpa_sync_seconds = hpa_sync_seconds
+        self._pod_cpu = pod_cpu
+        self._metric_value = metric_value
         self._changed = threading.Event()
         self._undo = ExitStack()
 
@@ -130,7 +146,13 @@ class SandboxCluster:
                 controller(self.store, agenda, self.store.clock, retries=self._retries)
                 for controller in (StatefulSetController, ReplicaSetController, DeploymentController)
             ]
-            background = (GarbageCollector(self.store, agenda), QuotaResync(self.store, agenda))
+            background = (
+                GarbageCollector(self.store, agenda),
+                QuotaResync(self.store, agenda),
+                HorizontalPodAutoscalerController(
+                    self.store, agenda, self.store.clock, self._hpa_settings(agenda)
+                ),
+            )
             for part in (self.runner, *background, *controllers):
                 undo.callback(part.stop)
                 part.start()
@@ -207,6 +229,22 @@ class SandboxCluster:
             warden,
             folder=self._work_folder or Path.cwd(),
             patience_seconds=self._patience_seconds,
+        )
+
+    def _hpa_settings(self, agenda: Agenda) -> HpaSettings:
+        """Return how the autoscalers look; a processor is measured three times between two looks."""
+        cpu = self._pod_cpu
+        if cpu == "processes":
+            if not isinstance(self.containers, ProcessContainers):
+                raise ValueError('pod_cpu "processes" needs pods that are processes: runner "process"')
+            meter = CpuMeter(agenda, self.containers.sessions_of_pods, self._hpa_sync_seconds / 3)
+            meter.start()
+            cpu = meter.cores
+        return HpaSettings(
+            sync_seconds=self._hpa_sync_seconds,
+            metric_window_seconds=self._hpa_sync_seconds,
+            pod_cpu=cpu,
+            metric_value=self._metric_value,
         )
 
     def _ensure_namespace(self, name: str) -> None:

@@ -6,7 +6,7 @@ admission. Threads may share a store; nothing in here waits.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 
 from autoscaler.sandbox import errors
@@ -38,11 +38,19 @@ class Store:
     `clock` gives the time in UTC; `event_log` is how many changes of each resource a watch may lag
     behind. `admission` is a list of plug-ins, each given the store, the resource and a new object,
     that return it or raise `ApiError`; quotas and limit ranges are among them.
+    `features` are the feature gates that are on, such as "HPAScaleToZero".
     What is handed out is a copy, but for the objects of events and snapshots, which are shared.
     """
 
-    def __init__(self, *, clock: Callable[[], datetime] = utc_now, event_log: int = 1000) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        event_log: int = 1000,
+        features: Collection[str] = (),
+    ) -> None:
         self.clock = clock
+        self.features = frozenset(features)
         self.admission: list[Admission] = judging_plugins()
         self._completing = completing_plugins()
         self._memory = Memory(event_log)
@@ -72,7 +80,9 @@ class Store:
             record = record or _recorder(Owner(manager, UPDATE, kind.api_version), now)
             with decoding(kind):
                 sent = decode(kind, obj)
-            new = lifecycle.created(kind, sent, now, record, lambda obj: self._complete(kind, obj))
+            new = lifecycle.created(
+                kind, sent, now, record, lambda obj: self._complete(kind, obj), features=self.features
+            )
             new = stored(kind, new)
             for plug_in in self.admission:
                 new = plug_in(self, kind.storage, new)
@@ -152,7 +162,7 @@ class Store:
             check_basis(kind, old, sent)
             owner = Owner(manager, UPDATE, kind.api_version, subresource)
             record = record or _recorder(owner, stamp(self.clock()))
-            new = lifecycle.replaced(kind, old, sent, subresource, record)
+            new = lifecycle.replaced(kind, old, sent, subresource, record, features=self.features)
             if not subresource:
                 charge_quota(self, kind.storage, new, old, dry_run=dry_run)
             if new is not old and not dry_run:

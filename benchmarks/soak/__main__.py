@@ -17,8 +17,9 @@ from dataclasses import replace
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.soak.fleet import TARGETS, Manner
+from benchmarks.soak.fleet import TARGETS
 from benchmarks.soak.phases import Load, Outcome, drained, killed, naive
+from benchmarks.stage.fleet import Manner
 
 DRAINED_SECONDS, SHORT_SECONDS, KILLED_SECONDS = 560.0, 100.0, 390.0
 COST_WINDOW_SECONDS, COST_GRACE_SECONDS = 8.0, 60

@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.soak.fleet import Target
+from benchmarks.stage.fleet import Target
 
 SHORTEST, LONGEST = 0.1, 60.0
 LULL_SECONDS = (7.0, 16.0)

@@ -16,10 +16,11 @@ from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from benchmarks.soak.fleet import NAMESPACE, Manner, Target
-from benchmarks.soak.journal import Tally
 from benchmarks.soak.load import Arrival, arrivals
-from benchmarks.soak.stage import Stage, wait_for
+from benchmarks.soak.provoke import Provoker
+from benchmarks.stage.fleet import NAMESPACE, Manner, Target
+from benchmarks.stage.journal import Tally
+from benchmarks.stage.stage import Stage, wait_for
 
 SHARP = Manner()
 """Short windows for many scale-ins, and a grace period that tells who relies on it."""
@@ -83,10 +84,11 @@ def drained(load: Load, manner: Manner = SHARP, *, provoking: bool = True) -> Ou
     """Play the load with the daemon, and with a task sent right after every cordon."""
     with Stage(load.targets, manner) as stage:
         stage.start_daemon()
-        with stage.provoking() if provoking else nullcontext():
+        provoker = Provoker(stage)
+        with provoker if provoking else nullcontext():
             _play(stage, load.arrivals(), lambda: None)
         ended = _end(stage)
-        return _outcome("drained", stage, ended)
+        return _outcome("drained", stage, ended, provoker)
 
 
 def naive(load: Load, manner: Manner = SHARP) -> Outcome:
@@ -95,18 +97,18 @@ def naive(load: Load, manner: Manner = SHARP) -> Outcome:
         scaler = _Naive(stage)
         _play(stage, load.arrivals(), scaler.look)
         ended = _end(stage, scaler.look, load.longest + NAIVE_PATIENCE_SECONDS)
-        return _outcome("naive", stage, ended)
+        return _outcome("naive", stage, ended, Provoker(stage))
 
 
 def killed(load: Load, kills: int) -> Outcome:
     """Play the load while the daemon is killed at random moments, until that has been often enough."""
     rng = random.Random(load.seed)  # noqa: S311  # a load, not a secret
     with Stage(load.targets, SHARP) as stage:
-        stop = threading.Event()
+        provoker, stop = Provoker(stage), threading.Event()
         killer = threading.Thread(target=_kill, args=(stage, rng, kills, stop), name="killer")
         killer.start()
         try:
-            with stage.provoking():
+            with provoker:
                 _play(stage, load.arrivals(), lambda: None)
                 killer.join(LONGEST_END_SECONDS)
         finally:
@@ -114,7 +116,7 @@ def killed(load: Load, kills: int) -> Outcome:
             killer.join()
         stuck = _stuck(stage)
         ended = _end(stage)
-        return _outcome("killed", stage, ended, stuck)
+        return _outcome("killed", stage, ended, provoker, stuck)
 
 
 def _kill(stage: Stage, rng: random.Random, kills: int, stop: threading.Event) -> None:
@@ -160,21 +162,19 @@ def _end(
     return wait_for(over, seconds)
 
 
-def _outcome(phase: str, stage: Stage, ended: bool, stuck: tuple[str, ...] = ()) -> Outcome:
+def _outcome(
+    phase: str, stage: Stage, ended: bool, provoker: Provoker, stuck: tuple[str, ...] = ()
+) -> Outcome:
     stage.stop_daemon()
     return Outcome(
         phase=phase,
         tally=stage.tally(),
         scale_ins=sum(stage.journal.scale_ins.values()),
         workers_removed=stage.journal.removed,
-        killed=tuple(
-            f"{ending.pod} after {ending.ending_seconds:.1f} s"
-            for ending in stage.cluster.endings
-            if ending.killed
-        ),
+        killed=stage.killed(),
         worker_seconds=round(stage.journal.worker_seconds(), 1),
-        cordons=stage.cordons,
-        sent_after_cordons=stage.sent_after_cordons,
+        cordons=provoker.cordons,
+        sent_after_cordons=provoker.sent_after_cordons,
         daemon_kills=stage.kills,
         stuck=stuck,
         remembered=tuple(sorted(stage.journal.cordons)),

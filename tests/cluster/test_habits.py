@@ -42,7 +42,7 @@ def env(**values: str) -> list[dict[str, str]]:
 def read(api: Api, kube: Kube, target: TargetSettings = TARGET) -> Habits:
     """Return what the worker set says."""
     found = api.get(kube.sets("w"), StatefulSet)
-    return by_options(declared(found, target, fresh((), "")), found, target)
+    return by_options(declared(found, target, fresh((), ""), fresh((), "")), found, target)
 
 
 def test_what_a_worker_set_says(api: Api, kube: Kube):

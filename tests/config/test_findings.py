@@ -7,7 +7,8 @@ from dataclasses import asdict
 from autoscaler.config.describe import summary
 from autoscaler.config.findings import COLUMNS, describe_findings, findings_fields
 from autoscaler.config.parse import parse
-from autoscaler.core.lint import Examined, Finding, Severity
+from autoscaler.core.findings import Finding, Severity
+from autoscaler.core.lint import Examined
 from autoscaler.core.model import TargetRef
 
 TEXT = """

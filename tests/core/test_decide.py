@@ -44,6 +44,7 @@ def test_the_limits_are_applied_in_this_order():
         "fallback",
         "manual",
         "contention",
+        "hpa",
         "scale_in_paused",
         "paused",
         "excluded",

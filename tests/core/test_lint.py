@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autoscaler.core.findings import Severity
 from autoscaler.core.habits import LABELS, UNSEEN, Budget, Habits, gaps
-from autoscaler.core.lint import FINDINGS, Severity, examined, lint
+from autoscaler.core.lint import FINDINGS, examined, lint
 from autoscaler.core.model import Reading, TargetRef, fresh, unknown
 from autoscaler.core.writers import Writer
 
@@ -39,6 +40,7 @@ GOOD = Habits(
     redelivers=by(value=True),
     visibility_seconds=by(86400.0),
     longest_task_seconds=by(5400.0),
+    hpas=by(()),
     replica_writers=by((Writer("autoscaler", "Update", "scale"),)),
     applied_replicas=by(value=False),
 )

@@ -18,12 +18,18 @@ ALLOWED = (
     | {("", kind, verb) for kind in ("resourcequotas", "limitranges") for verb in READING}
     | {("", "persistentvolumeclaims", verb) for verb in READING}
     | {("", "configmaps", verb) for verb in (*READING, "create", "patch", "delete")}
+    # An HPA on a target undoes what is written beside it, so it has to be known of. Its minimum is moved only
+    # where the configuration says so (hpa = "floor"): a patch cannot be held to one field, so it is held to
+    # the names of the HPAs that scale those targets.
+    | {("autoscaling", "horizontalpodautoscalers", verb) for verb in (*READING, "patch")}
     # `kubectl describe` of a target tells what was done to it and why; "patch" counts what happens again
     # instead of adding to etcd. Neither shows anything, and nothing acts on an Event.
     | {("", "events", verb) for verb in ("create", "patch")}
 )
 # These are never given for a whole namespace.
 BY_NAME = {"statefulsets/scale", "deployments/scale", "secrets"}
+# Nor are these, which could do harm where reading does none.
+WRITTEN_BY_NAME = {("horizontalpodautoscalers", "patch")}
 # These are given in the daemon's own namespace alone.
 AT_HOME = {"configmaps"}
 
@@ -37,6 +43,11 @@ class Grant:
     resource: str
     verb: str
     names: tuple[str, ...]
+
+    @property
+    def needs_names(self) -> bool:
+        """Whether it may be given for named objects alone."""
+        return self.resource in BY_NAME or (self.resource, self.verb) in WRITTEN_BY_NAME
 
     @property
     def permission(self) -> tuple[str, str, str]:

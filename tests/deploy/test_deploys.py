@@ -103,7 +103,8 @@ class Deploys:
     @property
     def findings(self) -> list[str]:
         """What `autoscaler check` says of who owns the replicas."""
-        habits = declared(self.seen, TargetSettings("data", "w", ("q",)), fresh((), ""))
+        target = TargetSettings("data", "w", ("q",))
+        habits = declared(self.seen, target, fresh((), ""), fresh((), ""))
         return [one.code for one in lint(habits) if one.code.startswith("Replicas")]
 
     @property

@@ -22,6 +22,7 @@ TARGETS = {
     "bench-quota",
     "bench-reaction",
     "soak",
+    "neighbour",
     "clean",
 }
 

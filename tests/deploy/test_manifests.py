@@ -14,7 +14,7 @@ from autoscaler.cluster.rbac import ServiceAccount, render, rights
 from autoscaler.config.model import ControllerSettings, Settings, TargetSettings
 from autoscaler.config.parse import parse
 from tests.deploy.conftest import ROOT, Manifest
-from tests.deploy.grants import ALLOWED, BY_NAME, READING, grants
+from tests.deploy.grants import ALLOWED, READING, grants
 
 MANIFESTS = ROOT / "manifests"
 FOLDERS = sorted(
@@ -170,7 +170,7 @@ def test_rights_never_go_beyond_the_list(kustomize: Kustomize, folder: str) -> N
     """Only the overlay that is named for it reads Secrets that nobody named."""
     for grant in grants(kustomize(folder)):
         assert grant.permission in ALLOWED
-        if grant.resource in BY_NAME and not (
+        if grant.needs_names and not (
             folder == "overlays/secrets-cluster-wide" and grant.permission == ("", "secrets", "get")
         ):
             assert grant.names

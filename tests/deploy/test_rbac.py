@@ -16,7 +16,8 @@ from autoscaler.config.broker import BrokerSettings
 from autoscaler.config.model import ControllerSettings, Settings, TargetSettings
 from autoscaler.config.sources import SecretKey
 from autoscaler.core.model import TargetRef
-from tests.deploy.grants import ALLOWED, AT_HOME, BY_NAME, READING, Grant, grants
+from autoscaler.core.policy import HpaMode
+from tests.deploy.grants import ALLOWED, AT_HOME, READING, Grant, grants
 
 ACCOUNT = ServiceAccount(namespace="control", name="sizer")
 
@@ -31,13 +32,21 @@ SEEN = (
     ("", "resourcequotas"),
     ("", "limitranges"),
     ("", "persistentvolumeclaims"),
+    ("autoscaling", "horizontalpodautoscalers"),
 )
 
 
-def target(namespace: str, name: str, kind: str = "StatefulSet", **broker: Any) -> TargetSettings:
+def target(
+    namespace: str, name: str, kind: str = "StatefulSet", hpa: str = "activate", **broker: Any
+) -> TargetSettings:
     """Return a target whose broker's URL comes from where `broker` says."""
     return TargetSettings(
-        namespace=namespace, name=name, queues=("default",), kind=kind, broker=BrokerSettings(**broker)
+        namespace=namespace,
+        name=name,
+        queues=("default",),
+        kind=kind,
+        hpa=hpa,
+        broker=BrokerSettings(**broker),
     )
 
 
@@ -47,10 +56,12 @@ def settings(*targets: TargetSettings, **controller: Any) -> Settings:
 
 
 def given_rights(
-    configured: Settings, template_secrets: Mapping[TargetRef, tuple[str, ...]] | None = None
+    configured: Settings,
+    template_secrets: Mapping[TargetRef, tuple[str, ...]] | None = None,
+    hpas: Mapping[TargetRef, tuple[str, ...]] | None = None,
 ) -> set[Grant]:
     """Return every single permission that a configuration gets."""
-    return set(grants(rights(configured, template_secrets or {}, ACCOUNT)))
+    return set(grants(rights(configured, template_secrets or {}, ACCOUNT, hpas)))
 
 
 def test_each_namespace_gets_what_its_own_targets_need() -> None:
@@ -118,6 +129,18 @@ def test_a_deployment_takes_more_rights(dry_run: bool) -> None:
         Grant("b", "apps", "statefulsets/scale", verb, ("two",))
         for verb in (["get"] if dry_run else ["get", "patch"])
     }
+
+
+@pytest.mark.parametrize(("hpa", "dry_run"), [("floor", False), ("floor", True), ("activate", False)])
+def test_an_hpa_may_be_written_to_where_its_minimum_is_moved(hpa: str, dry_run: bool) -> None:
+    """By its name, in its namespace; unknown names mean none, and a dry run writes nothing."""
+    one, other = target("a", "one", hpa=hpa), target("b", "two")
+    known = {one.ref: ("cpu",), other.ref: ("not",)}
+    alone = given_rights(settings(one, other, dry_run=dry_run))
+    more = given_rights(settings(one, other, dry_run=dry_run), hpas=known) - alone
+    writes = hpa == "floor" and not dry_run
+    patch = Grant("a", "autoscaling", "horizontalpodautoscalers", "patch", ("cpu",))
+    assert more == ({patch} if writes else set())
 
 
 def test_its_state_is_kept_where_it_is_told() -> None:
@@ -199,33 +222,38 @@ brokers: st.SearchStrategy[dict[str, Any]] = st.one_of(
 )
 kinds = st.sampled_from(["StatefulSet", "Deployment"])
 targets = st.builds(
-    lambda namespace, name, kind, broker: target(namespace, name, kind, **broker),
+    lambda namespace, name, kind, hpa, broker: target(namespace, name, kind, hpa, **broker),
     names,
     names,
     kinds,
+    st.sampled_from(HpaMode).map(str),
     brokers,
 )
+refs = st.builds(TargetRef, names, names, st.just("StatefulSet"))
+named = st.dictionaries(refs, st.lists(names, max_size=3))
 
 
 @given(
     st.lists(targets, min_size=1, max_size=5),
     st.booleans(),
     st.booleans(),
-    st.dictionaries(st.builds(TargetRef, names, names, st.just("StatefulSet")), st.lists(names, max_size=3)),
+    named,
+    named,
 )
 def test_nothing_is_ever_granted_beyond_the_list(
     configured: list[TargetSettings],
     cluster_wide: bool,
     dry_run: bool,
     template_secrets: dict[TargetRef, list[str]],
+    hpas: dict[TargetRef, list[str]],
 ) -> None:
     """Whatever is configured: only listed verbs, and by name and namespace what has to be."""
     documents: tuple[Manifest, ...] = rights(
-        settings(*configured, cluster_wide=cluster_wide, dry_run=dry_run), template_secrets, ACCOUNT
+        settings(*configured, cluster_wide=cluster_wide, dry_run=dry_run), template_secrets, ACCOUNT, hpas
     )
     for grant in grants(documents):
         assert grant.permission in ALLOWED
-        if grant.resource in BY_NAME:
+        if grant.needs_names:
             assert grant.names
             assert grant.namespace in {target.namespace for target in configured}
         assert (grant.resource in AT_HOME) == (grant.namespace == "control")

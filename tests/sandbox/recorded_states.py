@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from autoscaler.sandbox.objects.values import copy
 from autoscaler.sandbox.store import Store
 from tests.sandbox.recorded import JSON, recording
 
@@ -172,7 +173,7 @@ def autoscaler_at_zero(store: Store) -> None:
 def raised_autoscaler(store: Store) -> None:
     """Store an autoscaler that followed its raised floor."""
     namespaces(store)
-    wanted = recording(35).request["body"]
+    wanted = copy(recording(35).request["body"])
     wanted["metadata"] = {"name": "w", "namespace": "recorded2"}
     wanted["spec"]["scaleTargetRef"]["name"] = "w"
     store.create(AUTOSCALERS, wanted, manager="python-requests")

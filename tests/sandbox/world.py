@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -31,10 +31,11 @@ class World:
         ending_seconds: float = 0.0,
         passes: Callable[[ContainerSpec], bool] = lambda _: True,
         rules: Rules | None = None,
+        features: Collection[str] = (),
     ) -> None:
         self.seconds = 0.0
         self.changes: list[Event] = []
-        self.store = Store(clock=self.clock)
+        self.store = Store(clock=self.clock, features=features)
         self.store.subscribe(self.changes.append)
         self.agenda = Agenda(lambda: self.seconds)
         self.containers = NullContainers(self.agenda, ending_seconds=ending_seconds, passes=passes)

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from autoscaler.app import Service
 from autoscaler.cluster.client import connect
 from autoscaler.config.parse import parse
-from autoscaler.core.lint import Finding
+from autoscaler.core.findings import Finding
 from autoscaler.examine import examine
 from tests.brokers.workers_app import LoadWorker, application, producing
 from tests.service.conftest import Bench

@@ -10,10 +10,11 @@ import time
 import pytest
 
 from autoscaler.sandbox.rabbitmq_server import RabbitUnavailable, find_rabbitmq_server
-from benchmarks.soak.fleet import TARGETS, Manner, Target
+from benchmarks.soak.fleet import TARGETS
 from benchmarks.soak.load import Arrival
 from benchmarks.soak.phases import Load, drained, killed, naive
-from benchmarks.soak.stage import Stage, wait_for
+from benchmarks.stage.fleet import Manner, Target
+from benchmarks.stage.stage import Stage, wait_for
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(400)]
 

@@ -15,6 +15,7 @@ from autoscaler.core.limits.behavior import (
     tolerance,
 )
 from autoscaler.core.limits.caution import certainty, closing, fallback, last_worker, rollout, withheld
+from autoscaler.core.limits.hpa import hpa
 from autoscaler.core.limits.overrides import excluded, paused, paused_replicas, scale_in_paused
 from autoscaler.core.limits.resources import db_connections, quota
 from autoscaler.core.limits.view import Limit
@@ -36,6 +37,7 @@ LIMITS: tuple[Limit, ...] = (
     fallback,
     manual,
     contention,
+    hpa,
     scale_in_paused,
     paused,
     excluded,

@@ -45,6 +45,7 @@ class ProcessContainers:
         self._lock = threading.Lock()
         self._sessions: set[Session] = set()
         self._latest: dict[tuple[str, str], Path] = {}
+        self._pods: dict[tuple[str, str], int] = {}
 
     def start(self, spec: ContainerSpec, exited: Callable[[int], None]) -> ProcessContainer:
         """Start a container's process. Raises `StartError`."""
@@ -57,6 +58,8 @@ class ProcessContainers:
             self._agenda.soon(lambda: exited(_exit_code(code)))
 
         session = self._open(spec, spec.command, log, ended)
+        with self._lock:
+            self._pods[spec.namespace, spec.pod] = session.pid
         return ProcessContainer(self, session, spec)
 
     @property
@@ -64,6 +67,13 @@ class ProcessContainers:
         """The numbers of the sessions that run, those of probes and hooks included."""
         with self._lock:
             return tuple(sorted(session.pid for session in self._sessions))
+
+    def sessions_of_pods(self) -> Mapping[tuple[str, str], int]:
+        """Return the session of each running pod's container, by namespace and name."""
+        with self._lock:
+            running = {session.pid for session in self._sessions}
+            self._pods = {pod: pid for pod, pid in self._pods.items() if pid in running}
+            return dict(self._pods)
 
     def log(self, namespace: str, pod: str) -> bytes | None:
         """Return what the last pod of this name has written, None before one has run."""

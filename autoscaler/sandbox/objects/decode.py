@@ -53,6 +53,7 @@ _QUANTITIES = frozenset(
 )
 _LIMIT_QUANTITIES = frozenset({"default", "defaultRequest", "max", "maxLimitRequestRatio", "min"})
 _NO_QUANTITIES = (("runtimeclasses.node.k8s.io", "overhead"),)
+_TARGET_QUANTITIES = frozenset({"averageValue", "value"})  # of a HorizontalPodAutoscaler's metric
 _QUANTITY_RULE = (
     "quantities must match the regular expression "
     r"'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
@@ -154,6 +155,8 @@ def _without_unset(resource: str, field: str, value: Any) -> Any:  # noqa: ANN40
         return items
     if not isinstance(value, dict):
         return value
+    if field == "target" and resource == "horizontalpodautoscalers.autoscaling":
+        return {key: _canonical(item) if key in _TARGET_QUANTITIES else item for key, item in value.items()}
     if _has_quantities(resource, field):
         return {key: _canonical(amount) for key, amount in value.items()}
     found = ((key, _without_unset(resource, key, item)) for key, item in value.items())

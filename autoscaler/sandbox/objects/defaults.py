@@ -6,6 +6,7 @@ import base64
 from collections.abc import Callable, Mapping
 
 from autoscaler.sandbox.objects import shapes
+from autoscaler.sandbox.objects.hpa_defaults import default_autoscaler
 from autoscaler.sandbox.objects.kinds import Kind
 from autoscaler.sandbox.objects.pod_defaults import default_pod, default_template
 from autoscaler.sandbox.objects.pod_level import default_pod_level
@@ -80,14 +81,6 @@ def _default_secret(obj: JSON) -> None:
         obj["data"] = obj.get("data", {}) | encoded
 
 
-def _default_autoscaler(obj: JSON) -> None:
-    spec = obj["spec"]
-    spec.setdefault("minReplicas", 1)
-    if not spec.get("metrics"):
-        target = {"type": "Utilization", "averageUtilization": 80}
-        spec["metrics"] = [{"type": "Resource", "resource": {"name": "cpu", "target": target}}]
-
-
 def _default_limit_range(obj: JSON) -> None:
     """Let a container's default limit be the most, its default request the limit or the least."""
     for item in obj["spec"]["limits"] or []:
@@ -120,7 +113,7 @@ def _default_storage_class(obj: JSON) -> None:
 
 _DEFAULTS: Mapping[str, Callable[[JSON], None]] = {
     "deployments.apps": _default_deployment,
-    "horizontalpodautoscalers.autoscaling": _default_autoscaler,
+    "horizontalpodautoscalers.autoscaling": default_autoscaler,
     "limitranges": _default_limit_range,
     "namespaces": _default_namespace,
     "persistentvolumeclaims": _default_claim,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from autoscaler.sandbox.objects import shapes
@@ -31,11 +31,19 @@ _KEPT = (
 )
 
 
-def created(kind: Kind, obj: JSON, now: str, record: Record, admit: Callable[[JSON], None]) -> JSON:
+def created(
+    kind: Kind,
+    obj: JSON,
+    now: str,
+    record: Record,
+    admit: Callable[[JSON], None],
+    *,
+    features: Collection[str] = (),
+) -> JSON:
     """Return a decoded object, changed in place, as a new one without a version.
 
-    `admit` adds in place what plug-ins add, before the object is checked. Raises `ApiError` 422 and
-    what `admit` raises.
+    `admit` adds in place what plug-ins add, before the object is checked; `features` are the feature
+    gates that are on. Raises `ApiError` 422 and what `admit` raises.
     """
     meta: JSON = obj["metadata"]
     for field in (*_KEPT, "managedFields"):
@@ -52,7 +60,7 @@ def created(kind: Kind, obj: JSON, now: str, record: Record, admit: Callable[[JS
     admit(obj)
     if status is not None:
         obj["status"] = first_status(kind, obj)
-    check(kind, obj)
+    check(kind, obj, features=features)
     if kind.kept:
         meta |= {"uid": str(uuid.uuid4()), "creationTimestamp": now}
     if kind.generations:
@@ -60,7 +68,15 @@ def created(kind: Kind, obj: JSON, now: str, record: Record, admit: Callable[[JS
     return obj
 
 
-def replaced(kind: Kind, old: JSON, obj: JSON, subresource: str, record: Record) -> JSON:
+def replaced(
+    kind: Kind,
+    old: JSON,
+    obj: JSON,
+    subresource: str,
+    record: Record,
+    *,
+    features: Collection[str] = (),
+) -> JSON:
     """Return what a decoded object, changed in place, makes of an old one: `old` where that is nothing.
 
     Through "status" only the status changes, through "scale" only the replicas, otherwise all but the
@@ -74,7 +90,7 @@ def replaced(kind: Kind, old: JSON, obj: JSON, subresource: str, record: Record)
     else:
         _keep(kind, old, obj)
         set_defaults(kind, obj)
-    check(kind, obj, old)
+    check(kind, obj, old, features=features)
     record(old, obj)
     if kind.generations and _counts(kind, old, obj, subresource):
         obj["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1

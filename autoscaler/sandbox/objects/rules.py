@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 from autoscaler.sandbox.errors import ApiError, Cause, forbidden_value, invalid, invalid_value, required
 from autoscaler.sandbox.objects import selectors
 from autoscaler.sandbox.objects.claim_rules import claim_causes, priority_class_causes, runtime_class_causes
 from autoscaler.sandbox.objects.deletion_cost import DELETION_COST, deletion_cost
 from autoscaler.sandbox.objects.event_rules import event_causes
+from autoscaler.sandbox.objects.hpa_rules import autoscaler_causes
 from autoscaler.sandbox.objects.kinds import Kind
 from autoscaler.sandbox.objects.limit_range_rules import limit_range_causes
 from autoscaler.sandbox.objects.quota_rules import quota_causes
@@ -47,10 +48,15 @@ _STATEFUL_SET_FIXED = (
 )
 
 
-def check(kind: Kind, obj: JSON, old: JSON | None = None) -> None:
-    """Raise `ApiError` 422 with every rule that an object breaks; `old` is what it would replace."""
+def check(kind: Kind, obj: JSON, old: JSON | None = None, *, features: Collection[str] = ()) -> None:
+    """Raise `ApiError` 422 with every rule that an object breaks; `old` is what it would replace.
+
+    `features` are the feature gates that are on.
+    """
     causes = [*_name_causes(kind, obj["metadata"])]
-    if rules := _RULES.get(kind.resource):
+    if kind.resource == "horizontalpodautoscalers.autoscaling":
+        causes += autoscaler_causes(obj, old, features)
+    elif rules := _RULES.get(kind.resource):
         causes += rules(obj, old)
     if causes:
         raise refusal(kind, obj["metadata"].get("name", ""), causes)
@@ -135,23 +141,6 @@ def _container_causes(path: str, spec: JSON) -> Iterator[Cause]:
     yield from pod_resource_causes(path, spec)
 
 
-def _autoscaler_causes(obj: JSON, _old: JSON | None) -> Iterator[Cause]:
-    spec = obj["spec"]
-    least, most = spec["minReplicas"], spec["maxReplicas"]
-    if least < 1:
-        yield invalid_value("spec.minReplicas", str(least), "must be greater than or equal to 1")
-    if most < 1:
-        yield invalid_value("spec.maxReplicas", str(most), "must be greater than 0")
-    if most < least:
-        yield invalid_value("spec.maxReplicas", str(most), "must be greater than or equal to `minReplicas`")
-    for field in ("kind", "name"):
-        if not spec["scaleTargetRef"][field]:
-            yield required(f"spec.scaleTargetRef.{field}")
-    if least == 0 and not any(metric.get("type") in {"Object", "External"} for metric in spec["metrics"]):
-        rule = "must specify at least one Object or External metric to support scaling to zero replicas"
-        yield forbidden_value("spec.metrics", rule)
-
-
 def _lease_causes(obj: JSON, _old: JSON | None) -> Iterator[Cause]:
     spec = obj["spec"]
     seconds, transitions = spec.get("leaseDurationSeconds"), spec.get("leaseTransitions")
@@ -164,7 +153,6 @@ _RULES: Mapping[str, Callable[[JSON, JSON | None], Iterator[Cause]]] = {
     "deployments.apps": _workload_causes,
     "events": event_causes,
     "events.events.k8s.io": event_causes,
-    "horizontalpodautoscalers.autoscaling": _autoscaler_causes,
     "leases.coordination.k8s.io": _lease_causes,
     "limitranges": limit_range_causes,
     "persistentvolumeclaims": claim_causes,

@@ -1,4 +1,4 @@
-"""What the soak plays on: two brokers, a cluster whose pods are processes, and the daemon as a process."""
+"""What is played on: brokers, a cluster whose pods are processes, and the daemon as a process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -23,28 +23,30 @@ from autoscaler.sandbox.loopback import free_port, is_ready
 from autoscaler.sandbox.rabbitmq_server import RabbitServer
 from autoscaler.sandbox.redis_server import RedisServer
 from autoscaler.sandbox.sessions import Session, Warden, end
-from benchmarks.soak.fleet import Manner, Target, configuration, worker_set
-from benchmarks.soak.journal import Journal, Tally, tally
-from benchmarks.soak.tasks import EVIDENCE, NAME, application
+from benchmarks.stage.fleet import Manner, Target, configuration, worker_set
+from benchmarks.stage.journal import Journal, Tally, tally
+from benchmarks.stage.tasks import EVIDENCE, NAME, application
 
 READY_SECONDS = 30.0
-CANCELLED = b"Canceling queue "
-LOOK_SECONDS = 0.03
 ANSWER_SECONDS = 1.0
-ECHO_SECONDS = 8.0
-"""For so long after a task that was sent at a worker's cordon its next cordon is of that task's making."""
+HPA_SYNC_SECONDS = 15.0
 
 
 class Stage:
-    """Everything that one phase needs, gone without a trace when it is left."""
+    """Everything that one phase needs, gone without a trace when it is left.
 
-    def __init__(self, targets: tuple[Target, ...], manner: Manner) -> None:
+    With `hpa_sync_seconds` the HorizontalPodAutoscalers that are put there look every so many seconds at
+    the processor time of the workers' processes; without, they have no metrics.
+    """
+
+    def __init__(
+        self, targets: tuple[Target, ...], manner: Manner, *, hpa_sync_seconds: float | None = None
+    ) -> None:
         self.targets = targets
         self.manner = manner
+        self._hpa_sync_seconds = hpa_sync_seconds
         self.journal = Journal()
         self.sent: dict[str, float] = {}
-        self.cordons = 0
-        self.sent_after_cordons = 0
         self._sent_to: Counter[str] = Counter()
         self._ended: dict[str, set[str]] = defaultdict(set)
         self._read = 0
@@ -54,9 +56,9 @@ class Stage:
         self._daemon: Session | None = None
 
     def __enter__(self) -> Self:
-        """Start the servers and put the worker sets there, at zero."""
+        """Start the servers and put the worker sets there."""
         with contextlib.ExitStack() as stack:
-            self.folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="soak-")))
+            self.folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="stage-")))
             self._warden = Warden(self.folder)
             stack.callback(self._warden.close)
             server = stack.enter_context(RedisServer())
@@ -65,7 +67,13 @@ class Stage:
             if any(target.broker == "rabbitmq" for target in self.targets):
                 brokers["rabbitmq"] = stack.enter_context(RabbitServer(statistics_seconds=1.0)).url
             self.cluster = stack.enter_context(
-                SandboxCluster(startup_seconds=0.2, folder=self.folder / "cluster", patience_seconds=0.5)
+                SandboxCluster(
+                    startup_seconds=0.2,
+                    folder=self.folder / "cluster",
+                    patience_seconds=0.5,
+                    hpa_sync_seconds=self._hpa_sync_seconds or HPA_SYNC_SECONDS,
+                    pod_cpu="processes" if self._hpa_sync_seconds else None,
+                )
             )
             stack.callback(self.cluster.store.subscribe(self.journal.note))
             self.evidence = stack.enter_context(contextlib.closing(redis.Redis.from_url(self._evidence_url)))
@@ -85,11 +93,11 @@ class Stage:
         """End everything."""
         self._stack.close()
 
-    def send(self, target: Target, seconds: float) -> None:
-        """Send one task."""
+    def send(self, target: Target, seconds: float, share: float = 0.0) -> None:
+        """Send one task, which burns a share of a core for so many seconds."""
         with self._sending:
             at = time.time()
-            made = self._apps[target.name].send_task(NAME, (seconds, target.name), queue=target.queue)
+            made = self._apps[target.name].send_task(NAME, (seconds, target.name, share), queue=target.queue)
             self.sent[made.id] = at
             self._sent_to[target.name] += 1
 
@@ -108,6 +116,14 @@ class Stage:
             target.name: self._sent_to[target.name] - len(self._ended[target.name]) for target in self.targets
         }
 
+    def killed(self) -> tuple[str, ...]:
+        """Return the workers that outlived their grace period, and how long they had."""
+        return tuple(
+            f"{ending.pod} after {ending.ending_seconds:.1f} s"
+            for ending in self.cluster.endings
+            if ending.killed
+        )
+
     def not_consuming(self) -> tuple[str, ...]:
         """Return the workers that answer and consume nothing."""
         apps = {target.broker: self._apps[target.name] for target in self.targets}
@@ -118,7 +134,7 @@ class Stage:
         return tuple(sorted(found))
 
     def start_daemon(self) -> None:
-        """Start the daemon as a process of its own, and wait until it is ready."""
+        """Start the daemon as a process of its own, told of the stage's manner; wait until it is ready."""
         port = free_port()
         config = self.folder / "config.toml"
         config.write_text(configuration(self.targets, self.manner, port=port))
@@ -160,45 +176,6 @@ class Stage:
         """Return what the daemon has written."""
         path = self.folder / "daemon.log"
         return path.read_text(errors="replace") if path.exists() else ""
-
-    @contextlib.contextmanager
-    def provoking(self) -> Iterator[None]:
-        """Send one task right after every cordon, when a worker says that it cancels its consumer."""
-        stop = threading.Event()
-        thread = threading.Thread(target=self._provoke, args=(stop,), name="provoke")
-        thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            thread.join()
-
-    def _provoke(self, stop: threading.Event) -> None:
-        read: dict[Path, int] = {}
-        sent_at: dict[Path, float] = {}
-        by_queue = {target.queue: target for target in self.targets}
-        while not stop.wait(LOOK_SECONDS):
-            for log in (self.folder / "cluster" / "logs").iterdir():
-                size = log.stat().st_size
-                begin = read.get(log, 0)
-                if size <= begin:
-                    continue
-                with log.open("rb") as text:
-                    text.seek(begin)
-                    whole = text.read().rpartition(b"\n")[0]
-                read[log] = begin + len(whole)
-                for line in whole.splitlines():
-                    queue = line.rpartition(CANCELLED)[2].decode() if CANCELLED in line else ""
-                    if queue in by_queue:
-                        self._provoke_once(by_queue[queue], log, sent_at)
-
-    def _provoke_once(self, target: Target, worker: Path, sent_at: dict[Path, float]) -> None:
-        """Send a task after a cordon of a worker, unless it is the echo of the last such task."""
-        self.cordons += 1
-        if time.monotonic() - sent_at.get(worker, 0.0) > ECHO_SECONDS:
-            sent_at[worker] = time.monotonic()
-            self.send(target, 0.1)
-            self.sent_after_cordons += 1
 
 
 def wait_for(holds: Callable[[], object], seconds: float) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from autoscaler.sandbox.event_log import Event
-from benchmarks.soak.fleet import NAMESPACE
+from benchmarks.stage.fleet import NAMESPACE
 
 
 class Journal:

@@ -1,0 +1,1 @@
+"""What benchmarks with a real fleet share: brokers, workers in a sandbox, and evidence of every task."""
