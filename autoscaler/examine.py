@@ -61,6 +61,7 @@ def look(api: Api, view: ClusterView, target: TargetSettings) -> Habits:
         return cluster.unseen(target, seen.detail)
     labels = found.spec.template.metadata.labels or {}
     habits = cluster.declared(found, target, covering(api, target.namespace, labels))
+    habits = cluster.with_rollout(habits, seen)
     sources = UrlSources(api, view)
     try:
         url = sources.read(target, target.broker, sources.template(target, target.broker))

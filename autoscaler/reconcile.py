@@ -24,6 +24,7 @@ from autoscaler.core.model import (
 )
 from autoscaler.core.policy import AtDeadline, Policy
 from autoscaler.core.queues import is_glob
+from autoscaler.core.rollouts import begun
 from autoscaler.core.snapshot import Snapshot
 from autoscaler.core.standing import ANSWERS_IN_A_ROW
 from autoscaler.departures import Departure
@@ -304,6 +305,10 @@ class Reconciler:
         if self._history is None or self._uid != snapshot.workers.uid:
             self._uid = snapshot.workers.uid
             self._history = History.seeded(snapshot.at, snapshot.workers.replicas)
+        before, self._history = self._history, self._history.looked(snapshot)
+        rollout = begun(before.rolling, self._history.rolling, snapshot)
+        if rollout is not None:
+            self._reporter.notice(snapshot.target, rollout)
         return self._history
 
 

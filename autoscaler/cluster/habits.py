@@ -21,7 +21,8 @@ from autoscaler.cluster.template import (
 from autoscaler.cluster.workloads import Workload
 from autoscaler.config.model import TargetSettings
 from autoscaler.core.habits import Budget, Habits
-from autoscaler.core.model import Reading, fresh, unknown
+from autoscaler.core.model import Reading, WorkerSet, fresh, unknown
+from autoscaler.core.rollouts import progress
 
 T = TypeVar("T")
 AIRFLOW = "AIRFLOW__CELERY__"
@@ -73,7 +74,7 @@ def declared(found: Workload, target: TargetSettings, budgets: Reading[tuple[Bud
         configured(target),
         grace_seconds=unknown(SET, UNSET) if grace is None else fresh(grace, SET),
         pod_management=fresh(spec.pod_management_policy, SET),
-        updating=fresh(found.updating, SET),
+        partition=fresh(found.partition, SET),
         budgets=budgets,
     )
     try:
@@ -81,6 +82,15 @@ def declared(found: Workload, target: TargetSettings, budgets: Reading[tuple[Bud
     except NotInTemplate as error:
         return replace(habits, shutdown=unknown(SET, str(error)), shell=unknown(SET, str(error)))
     return _by_environment(_by_command(habits, container), container)
+
+
+def with_rollout(habits: Habits, seen: Reading[WorkerSet]) -> Habits:
+    """Return habits with how far a rollout has come, which its pods tell."""
+    if seen.value is None:
+        return replace(habits, updating=unknown(SET, seen.detail))
+    rollout = seen.value.rollout
+    word = progress(rollout) if rollout is not None and seen.value.updating else ""
+    return replace(habits, updating=fresh(word, SET))
 
 
 def by_options(habits: Habits, found: Workload, target: TargetSettings) -> Habits:

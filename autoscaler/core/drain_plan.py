@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from autoscaler.core.limits.rollouts import rollout_holds
 from autoscaler.core.limits.view import View
 from autoscaler.core.policy import AtDeadline
 from autoscaler.core.standing import Standing, Worker, crew_of, overdue, standing
@@ -62,7 +63,7 @@ def open_below(keep: int, wanted: int, view: View, crew: tuple[Worker, ...]) -> 
     if demand is None:
         return keep
     rules, open_below = view.policy.drain, keep
-    if rules.placement and not snapshot.workers.updating and not snapshot.closing:
+    if rules.placement and not rollout_holds(view) and not snapshot.closing:
         recent = view.history.highest(snapshot.at - rules.placement_after_seconds)
         needed = max(demand.replicas, current if recent is None else recent) + len(snapshot.withheld)
         spared = max(needed + SPARE_WORKERS, view.policy.min_replicas)

@@ -28,6 +28,7 @@ DISPENSABLE: Reading[Any] = unknown("", "")
 LABELS = {
     "grace_seconds": "terminationGracePeriodSeconds",
     "pod_management": "podManagementPolicy",
+    "partition": "the partition of its updates",
     "updating": "rollouts",
     "shutdown": "how a worker is told to end",
     "shell": "whether SIGTERM reaches the worker",
@@ -48,7 +49,8 @@ LABELS = {
 class Habits:
     """What is known of one target's workers; the source of a reading is where somebody set the value.
 
-    `shutdown` is what in the pod template makes the end of a worker a cold one, empty where nothing
+    `partition` is the ordinal below which a rollout replaces no pods. `updating` says how far the rollout
+    has come that is in progress, empty without one. `shutdown` is what in the pod template makes the end of a worker a cold one, empty where nothing
     does. `shell` says that a shell stands between SIGTERM and the worker. `redelivers` says that the
     broker hands a task out again after the visibility timeout. A `prefetch_multiplier` of 0 is without
     limit. `fair` says that a task is not written to a busy process of the pool. `longest_task_seconds`
@@ -61,7 +63,8 @@ class Habits:
     configured_visibility_seconds: float | None = None
     grace_seconds: Reading[int] = UNSEEN
     pod_management: Reading[str] = UNSEEN
-    updating: Reading[bool] = UNSEEN
+    partition: Reading[int] = DISPENSABLE
+    updating: Reading[str] = UNSEEN
     shutdown: Reading[str] = UNSEEN
     shell: Reading[bool] = UNSEEN
     budgets: Reading[tuple[Budget, ...]] = UNSEEN

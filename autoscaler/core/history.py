@@ -15,6 +15,9 @@ from dataclasses import dataclass, replace
 
 from autoscaler.core.model import Decision
 from autoscaler.core.policy import Policy
+from autoscaler.core.rollouts import Rolling, rolling
+from autoscaler.core.snapshot import Snapshot
+from autoscaler.core.starting import Awaited, awaited
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,8 @@ class History:
     `peaks` and `troughs` are the proposals that can still be the highest and the lowest of a window,
     `changes` the changes made within the longest rate period. `idle_since` is the time from which
     every look found nothing to do, None when the last look found something or could not tell.
-    `known_at` is when the demand was last known.
+    `known_at` is when the demand was last known. `rolling` is the rollout that was last seen in progress,
+    `awaited` are pods that are missing or crash, since when.
     """
 
     peaks: tuple[Mark, ...]
@@ -41,6 +45,8 @@ class History:
     changes: tuple[Mark, ...] = ()
     idle_since: float | None = None
     known_at: float = 0.0
+    rolling: Rolling | None = None
+    awaited: tuple[Awaited, ...] = ()
 
     @classmethod
     def seeded(cls, at: float, replicas: int) -> History:
@@ -72,6 +78,13 @@ class History:
     def blind_seconds(self, at: float) -> float:
         """Return for how long the demand has not been known."""
         return at - self.known_at
+
+    def looked(self, snapshot: Snapshot) -> History:
+        """Return the memory after a look, before anything is decided on it."""
+        rollout, pods = rolling(self.rolling, snapshot), awaited(self.awaited, snapshot)
+        if rollout is self.rolling and pods == self.awaited:
+            return self
+        return replace(self, rolling=rollout, awaited=pods)
 
     def record(self, decision: Decision, policy: Policy) -> History:
         """Return the memory after a decision, forgetting what no rule looks back to."""

@@ -110,7 +110,9 @@ class Policy:
     looked: a quiet window does not run on through it. `startup_seconds` is the time from asking for a
     worker to its first task. Tasks left behind by dead workers can be given back once they have been
     unacknowledged for `visibility_timeout_seconds`. A hint that nothing else confirms keeps one worker
-    for at most `hint_veto_seconds`. Without `remote_control` workers are not asked what they do.
+    for at most `hint_veto_seconds`. Without `remote_control` workers are not asked what they do. A rollout
+    holds scale-in for at most `rollout_hold_seconds`. A worker that has not started within
+    `start_timeout_seconds` does not count as one that will.
     """
 
     min_replicas: int
@@ -122,6 +124,8 @@ class Policy:
     visibility_timeout_seconds: float = 3600.0
     hint_veto_seconds: float = 900.0
     remote_control: bool = True
+    rollout_hold_seconds: float = 900.0
+    start_timeout_seconds: float = 300.0
     fallback: Fallback = Fallback()
     drain: DrainRules = DrainRules()
 

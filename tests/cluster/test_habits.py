@@ -57,7 +57,7 @@ def test_what_a_worker_set_says(api: Api, kube: Kube):
     kube.make_set(change=plain)
     habits = read(api, kube)
     assert (habits.grace_seconds.value, habits.pod_management.value) == (30, "OrderedReady")
-    assert (habits.updating.value, habits.shutdown.value, habits.shell.value) == (False, "", True)
+    assert (habits.partition.value, habits.shutdown.value, habits.shell.value) == (0, "", True)
     assert [one.code for one in lint(habits)] == ["ShellHidesSigterm", "GracePeriodShort", "OrderedReady"]
 
 

@@ -27,16 +27,19 @@ def test_the_limits_are_applied_in_this_order():
     """The order is the policy: the bounds of the user come after shaping, safety after the bounds."""
     assert [limit.__name__ for limit in LIMITS] == [
         "withheld",
+        "stand_ins",
         "tolerance",
         "stabilization",
         "scale_up_rate",
         "scale_down_rate",
+        "cannot_start",
         "min_replicas",
         "max_replicas",
         "certainty",
         "rollout",
         "last_worker",
         "fallback",
+        "pod_order",
         "closing",
     ]
     assert [*(limit.__name__ for limit in LIMITS), "drain"] == list(STAGES)

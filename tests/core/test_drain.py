@@ -311,15 +311,6 @@ def test_somebody_elses_cordon_is_left_alone_and_made_up_for():
     assert (idle.replicas, idle.orders) == (0, ())
 
 
-def test_a_rollout_is_somebody_elses():
-    """Nothing shrinks, nothing is cordoned, and what was is given back."""
-    seen = snapshot(4, depth(1))
-    rolling = replace(seen, workers=replace(seen.workers, updating=True))
-    decision = decided(rolling, held(placement=True))
-    assert (decision.replicas, reasons(decision)[-1]) == (4, "RolloutInProgress")
-    assert {order.consume for order in decision.orders} == {True}
-
-
 def test_before_the_end_everything_is_given_back():
     """The daemon is about to end: no worker stays unable to consume because of it."""
     closing = replace(snapshot(4, depth(1)), closing=True)
