@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from autoscaler.cluster.kinds import ContainerStatus, Pod
 
 LONGEST_MESSAGE = 120
-STARTING = frozenset({"ContainerCreating", "PodInitializing"})
+STARTING = frozenset({"", "ContainerCreating", "PodInitializing"})
 """Why a container waits that has not been tried yet: for its pod's sandbox and volumes, or its turn."""
 
 GATED = "ReadinessGatesNotReady"

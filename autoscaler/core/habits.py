@@ -49,13 +49,13 @@ LABELS = {
 class Habits:
     """What is known of one target's workers; the source of a reading is where somebody set the value.
 
-    `partition` is the ordinal below which a rollout replaces no pods. `updating` says how far the rollout
-    has come that is in progress, empty without one. `shutdown` is what in the pod template makes the end of a worker a cold one, empty where nothing
-    does. `shell` says that a shell stands between SIGTERM and the worker. `redelivers` says that the
-    broker hands a task out again after the visibility timeout. A `prefetch_multiplier` of 0 is without
-    limit. `fair` says that a task is not written to a busy process of the pool. `longest_task_seconds`
-    is the longest that a task has run of those that run now. `max_replicas`, `expected_task_seconds`
-    and `configured_visibility_seconds` are the target's own settings.
+    A rollout replaces no pods below the ordinal `partition`. `updating` says how far the rollout has come
+    that is in progress, empty without one. `shutdown` is what in the pod template makes the end of a worker
+    a cold one, empty where nothing does. `shell` says that a shell stands between SIGTERM and the worker.
+    `redelivers` says that the broker hands a task out again after the visibility timeout. A
+    `prefetch_multiplier` of 0 is without limit. `fair` says that a task is not written to a busy process of
+    the pool. `longest_task_seconds` is the longest that a task has run of those that run now.
+    `max_replicas`, `expected_task_seconds` and `configured_visibility_seconds` are the target's own settings.
     """
 
     max_replicas: int | None = None

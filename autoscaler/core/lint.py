@@ -199,9 +199,10 @@ def ordered_start(habits: Habits) -> Finding | None:
         return None
     return _advice(
         "OrderedReady",
-        "podManagementPolicy is OrderedReady: each worker starts only when the one before it is Ready, "
-        "and while one is not, none after it ends. Parallel starts and ends all at once. It cannot be changed on an existing StatefulSet: delete it with "
-        "kubectl delete statefulset --cascade=orphan, which leaves its pods running, and create it anew.",
+        "podManagementPolicy is OrderedReady: each worker starts only when the one before it is Ready, and "
+        "while one is not, none after it ends. Parallel starts and ends all at once. It cannot be changed on "
+        "an existing StatefulSet: delete it with kubectl delete statefulset --cascade=orphan, which leaves its "
+        "pods running, and create it anew.",
     )
 
 
@@ -230,8 +231,8 @@ def partition(habits: Habits) -> Finding | None:
         return None
     return _advice(
         "PartitionSet",
-        f"updateStrategy.rollingUpdate.partition is {habits.partition.value}: pods below that ordinal keep the "
-        "old template, even those that are made anew, until it is lowered. It holds no scale-in once the "
+        f"updateStrategy.rollingUpdate.partition is {habits.partition.value}: pods below that ordinal keep "
+        "the old template, even those that are made anew, until it is lowered. It holds no scale-in once the "
         "pods above are new.",
     )
 
@@ -242,9 +243,9 @@ def rollout(habits: Habits) -> Finding | None:
         return None
     return _advice(
         "RolloutInProgress",
-        f"a rollout is in progress ({habits.updating.value}): it ends workers by their grace period, whatever "
-        "they run, and holds scale-in for rollout_hold_seconds at most. See kubectl rollout status and "
-        "docs/rollouts.md.",
+        f"a rollout is in progress ({habits.updating.value}): it ends workers by their grace period, "
+        "whatever they run, and holds scale-in for rollout_hold_seconds at most. See kubectl rollout status "
+        "and docs/rollouts.md.",
     )
 
 

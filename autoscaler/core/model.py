@@ -82,7 +82,8 @@ class WorkerPod:
     when it is to have ended, all in seconds since the epoch and None where nobody says. `why_unready` says
     why it is not Ready, in the words of its status. `restarts` counts those of its containers.
     `unreachable` says that its containers are fine by the last word of a node that is not heard any more,
-    `awaits_volume` that it has volumes of its own and may be waiting for one. `revision` names the template that it was made from.
+    `awaits_volume` that it has volumes of its own and may be waiting for one. `revision` names the template
+    that it was made from.
     """
 
     name: str

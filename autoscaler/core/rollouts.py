@@ -155,8 +155,8 @@ def begun(before: Rolling | None, now: Rolling | None, snapshot: Snapshot) -> No
     risk = f"at work are {', '.join(busy[:NAMED])}{more}" if busy else "none is known to be at work"
     return Notice(
         "RolloutEndsWorkers",
-        f"a rollout to {rollout.revision} is in progress ({progress(rollout)}) and ends workers by their grace "
-        f"period, whatever they run: {risk}",
+        f"a rollout to {rollout.revision} is in progress ({progress(rollout)}) and ends workers by their "
+        f"grace period, whatever they run: {risk}",
         busy,
         warning=bool(busy),
     )

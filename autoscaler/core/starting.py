@@ -71,9 +71,16 @@ def awaited(before: tuple[Awaited, ...], snapshot: Snapshot) -> tuple[Awaited, .
     if len(workers.pods) >= workers.replicas and all(pod.ready and not pod.restarts for pod in workers.pods):
         return ()
     known = {one.pod: one.since for one in before}
-    names = [pod.name for pod in workers.pods if _crashes(pod, snapshot.now)]
-    names += (name for name, _ in missing(snapshot))
-    return tuple(Awaited(name, known.get(name, snapshot.at)) for name in names)
+    begun = {pod.name: _unready_at(pod, snapshot) for pod in workers.pods if _crashes(pod, snapshot.now)}
+    begun |= {name: snapshot.at for name, _ in missing(snapshot)}
+    return tuple(Awaited(name, known.get(name, since)) for name, since in begun.items())
+
+
+def _unready_at(pod: WorkerPod, snapshot: Snapshot) -> float:
+    """Return since when a pod has not been Ready, in monotonic seconds, now if it is."""
+    if pod.ready or pod.turned_at is None:
+        return snapshot.at
+    return snapshot.at - max(0.0, snapshot.now - pod.turned_at)
 
 
 def _crashes(pod: WorkerPod, now: float) -> bool:
@@ -114,12 +121,12 @@ def starting(snapshot: Snapshot, memory: Sequence[Awaited], timeout_seconds: flo
     late = [one for one in _waiting(snapshot, memory) if snapshot.now - one.since >= timeout_seconds]
     if not late:
         return ALL_WELL
-    apart = tuple(one for one in late if workers.parallel and (one.lost or _outrun(one, workers.pods)))
+    crashing = {one.pod for one in memory}
+    well = [pod for pod in workers.pods if pod.ready and not pod.terminating and pod.name not in crashing]
+    apart = tuple(one for one in late if workers.parallel and (one.lost or _outrun(one, well)))
     failing = tuple(one for one in late if one not in apart)
-    names = {one.pod for one in late}
-    well = sum(pod.ready and not pod.terminating and pod.name not in names for pod in workers.pods)
     sole = workers.parallel and len(failing) == 1 and failing[0].awaits_volume
-    return Starting(failing, apart, one_more=sole and well >= workers.replicas - len(late))
+    return Starting(failing, apart, one_more=sole and len(well) >= workers.replicas - len(late))
 
 
 def _waiting(snapshot: Snapshot, memory: Sequence[Awaited]) -> Iterator[Late]:
@@ -140,7 +147,9 @@ def _ending(pod: WorkerPod) -> Late | None:
     """Return a pod that another one waits for to be gone; those of a Deployment are not waited for."""
     if pod.ends_at is None or pod.place is None:
         return None
-    return Late(pod.name, pod.place, "was to have ended, and its node does not say so", pod.ends_at, lost=True)
+    return Late(
+        pod.name, pod.place, "was to have ended, and its node does not say so", pod.ends_at, lost=True
+    )
 
 
 def _beginning(pod: WorkerPod, crashing_since: float | None) -> Late | None:
@@ -157,15 +166,15 @@ def _beginning(pod: WorkerPod, crashing_since: float | None) -> Late | None:
     return Late(pod.name, pod.place, why, min(known), pod.unreachable, pod.awaits_volume)
 
 
-def _outrun(late: Late, pods: Sequence[WorkerPod]) -> bool:
-    """Return whether a pod above it, which was made since, is Ready.
+def _outrun(late: Late, well: Sequence[WorkerPod]) -> bool:
+    """Return whether one of the pods that are Ready is above it, and was made since.
 
     One below proves nothing: where there is no room, a pod that is made anew takes its own again.
     """
     if late.place is None:
         return False
     return any(
-        pod.ready and not pod.terminating and pod.place > late.place and pod.created_at > late.since
-        for pod in pods
+        pod.place > late.place and pod.created_at > late.since
+        for pod in well
         if pod.place is not None and pod.created_at is not None
     )

@@ -26,7 +26,7 @@ from autoscaler.sandbox.controllers.statefulset import StatefulSetController
 from autoscaler.sandbox.controllers.work_queue import RETRIES
 from autoscaler.sandbox.errors import ApiError
 from autoscaler.sandbox.event_log import Event
-from autoscaler.sandbox.kubelet.containers import Containers, NullContainers
+from autoscaler.sandbox.kubelet.containers import Containers, ContainerSpec, NullContainers
 from autoscaler.sandbox.kubelet.node import Ending, Rules
 from autoscaler.sandbox.kubelet.pod_runner import PodRunner
 from autoscaler.sandbox.kubelet.processes import ProcessContainers
@@ -46,7 +46,8 @@ class SandboxCluster:
     a pod's creation and its start. `tokens` are those of `ApiServer`. Logs of pods and the kubeconfig
     go to `folder`, by default one that is removed again; commands run in `work_folder`, by default
     the current one. `rules` are the kubelet's, `retries` the pauses of the controllers after
-    a refusal. On stopping, processes have `patience_seconds` to end.
+    a refusal. On stopping, processes have `patience_seconds` to end. The nodes hold `room` pods. Of pods
+    that pretend to run `passes` answers the probes, and `crashes_after` tells when they crash.
     """
 
     def __init__(
@@ -62,6 +63,9 @@ class SandboxCluster:
         rules: Rules | None = None,
         retries: Backoff = RETRIES,
         patience_seconds: float = 2.0,
+        room: int | None = None,
+        passes: Callable[[ContainerSpec], bool] = lambda _: True,
+        crashes_after: Callable[[ContainerSpec], float | None] = lambda _: None,
     ) -> None:
         self.store = Store()
         self.api = ApiServer(self.store, tokens=tokens, pod_log=self._printed)
@@ -80,6 +84,9 @@ class SandboxCluster:
         self._rules = rules
         self._retries = retries
         self._patience_seconds = patience_seconds
+        self._room = room
+        self._passes = passes
+        self._crashes_after = crashes_after
         self._changed = threading.Event()
         self._undo = ExitStack()
 
@@ -124,6 +131,7 @@ class SandboxCluster:
                 startup_seconds=self._startup_seconds,
                 seed=self._seed,
                 rules=self._rules,
+                room=self._room,
             )
             controllers = [
                 controller(self.store, agenda, self.store.clock, retries=self._retries)
@@ -194,7 +202,12 @@ class SandboxCluster:
 
     def _make_containers(self, agenda: Agenda, undo: ExitStack) -> Containers:
         if self._kind == "null":
-            return NullContainers(agenda, ending_seconds=self._ending_seconds)
+            return NullContainers(
+                agenda,
+                ending_seconds=self._ending_seconds,
+                passes=self._passes,
+                crashes_after=self._crashes_after,
+            )
         logs = self.folder / "logs"
         logs.mkdir(exist_ok=True)
         warden = Warden(self.folder if self._given_folder is None else None)

@@ -178,6 +178,12 @@ def at(seen: Snapshot, past: History, by: Policy | None = None) -> tuple[Decisio
     return decision, past.record(decision, by or held())
 
 
+def test_a_rollout_that_nobody_remembers_begins_now():
+    """As in a simulation that decides on a single look."""
+    seen = rolling("o o n?", 1)
+    assert reasons(decide(seen, held(), settled(seen)))[-1] == "RolloutInProgress"
+
+
 def settled(seen: Snapshot) -> History:
     """Return the memory of a target that has long been at its size."""
     return History.seeded(seen.at - 10_000, seen.workers.replicas)
@@ -190,8 +196,8 @@ def test_a_rollout_holds_scale_in_and_nothing_else():
     assert (decision.replicas, reasons(decision)[-1]) == (4, "RolloutInProgress")
     assert decision.steps[-1].message == (
         "a rollout is in progress (2 of 4 updated, worker-2 not Ready, worker-1 not updated, worker-0 not "
-        "updated), which ends workers itself: nothing shrinks, for 0 s now and until 1970-01-12T14:01:40Z at the "
-        "latest"
+        "updated), which ends workers itself: nothing shrinks, for 0 s now and until 1970-01-12T14:01:40Z "
+        "at the latest"
     )
     assert {order.consume for order in decision.orders} == {True}
     grown, _ = at(rolling("o o n", 7), settled(seen))
@@ -301,8 +307,8 @@ def test_that_a_rollout_ends_workers_is_told_once():
     assert notice == Notice(
         "RolloutEndsWorkers",
         "a rollout to worker-2 is in progress (1 of 4 updated, worker-2 not updated, worker-1 not updated, "
-        "worker-0 not updated) and ends workers by their grace period, whatever they run: at work are worker-2, "
-        "worker-0",
+        "worker-0 not updated) and ends workers by their grace period, whatever they run: at work are "
+        "worker-2, worker-0",
         ("worker-2", "worker-0"),
     )
     assert told(past, later(seen, 5.0))[0] is None

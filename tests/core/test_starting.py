@@ -62,7 +62,7 @@ CASES = {
         seen(2, ready(0), unready(1, -300.0)),
         2,
         words=(
-            'worker-1 not started since 1970-01-12T13:41:40Z (ImagePullBackOff: Back-off pulling image "celery:nwe")',
+            f"worker-1 not started since 1970-01-12T13:41:40Z ({PULL})",
             "more would not either, so no more are asked for",
         ),
     ),
@@ -111,6 +111,9 @@ CASES = {
     "one made later below it is Ready": Case(seen(3, ready(0, -100.0), ready(1), unready(2)), 3),
     "one made later above it is ending": Case(
         seen(3, ready(0), unready(1), replace(ready(2, -100.0), terminating=True)), 3
+    ),
+    "one made later above it crashes again and again": Case(
+        seen(3, ready(0), unready(1), replace(ready(2, -9.0), restarts=2)), 3
     ),
     "one of two is proven to be alone": Case(
         seen(4, ready(0), unready(1), ready(2, -350.0), unready(3, -340.0)), 4, words=("worker-3 not",)
@@ -258,10 +261,11 @@ def crashing(place: int, ready_for: float | None, **changes: Any) -> WorkerPod:
 
 
 def test_a_pod_that_crashes_again_and_again_has_not_started():
-    """Though without a probe it is Ready between two crashes: the count goes on until it has been for long."""
+    """Though without a probe it is Ready between two crashes: the count goes on until it is for long."""
     down, up = seen(2, ready(0), crashing(1, None)), seen(2, ready(0), crashing(1, 3.0))
     past = looks(down)
-    for seconds in range(30, 300, 30):
+    assert [one.since - down.at for one in past.awaited] == [-10.0]
+    for seconds in range(30, 290, 30):
         look = up if seconds % 60 else down
         look = replace(look, workers=replace(look.workers, pods=_turned(look, float(seconds))))
         past = past.looked(later(look, float(seconds)))

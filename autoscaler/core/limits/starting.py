@@ -102,7 +102,7 @@ def _told(late: Sequence[Late]) -> str:
         by_reason.setdefault(one.why, []).append(one)
     groups = list(by_reason.items())
     clauses = [
-        f"{_listed([one.pod for one in pods])} not started since {_clock(min(one.since for one in pods))} ({why})"
+        f"{_listed([one.pod for one in pods])} not started since {_first(pods)} ({why})"
         for why, pods in groups[:NAMED_REASONS]
     ]
     others = sum(len(pods) for _, pods in groups[NAMED_REASONS:])
@@ -114,6 +114,7 @@ def _listed(names: Sequence[str]) -> str:
     return f"{', '.join(names[:NAMED])}{more}"
 
 
-def _clock(seconds: float) -> str:
-    """Return a time since the epoch as people write it, UTC."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _first(late: Sequence[Late]) -> str:
+    """Return since when the first of them should have started, UTC."""
+    since = min(one.since for one in late)
+    return datetime.fromtimestamp(since, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
