@@ -101,11 +101,21 @@ def lowest(plan: Plan, passable: Callable[[Worker, Plan], bool]) -> int:
 def chooses_others(plan: Plan) -> bool:
     """Return whether other pods might go than those that were chosen.
 
-    A Deployment removes pods that are not Ready before any other, whatever was said of them.
+    A Deployment removes pods that are not Ready before any other, whatever was said of them; while it has
+    pods of two templates it takes some of each.
     """
     if plan.view.snapshot.target.kind == "StatefulSet":
         return False
-    return not all(worker.pod.ready for worker in plan.crew if worker.place < plan.keep)
+    return mixes_templates(plan) or not all(
+        worker.pod.ready for worker in plan.crew if worker.place < plan.keep
+    )
+
+
+def mixes_templates(plan: Plan) -> bool:
+    """Return whether some pods are to stay of a Deployment that has those of several templates."""
+    if plan.view.snapshot.target.kind == "StatefulSet" or not plan.keep:
+        return False
+    return len({worker.pod.revision for worker in plan.crew}) > 1
 
 
 def may_change(worker: Worker, plan: Plan) -> bool:

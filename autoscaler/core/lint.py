@@ -201,8 +201,8 @@ def ordered_start(habits: Habits) -> Finding | None:
         "OrderedReady",
         "podManagementPolicy is OrderedReady: each worker starts only when the one before it is Ready, and "
         "while one is not, none after it ends. Parallel starts and ends all at once. It cannot be changed on "
-        "an existing StatefulSet: delete it with kubectl delete statefulset --cascade=orphan, which leaves its "
-        "pods running, and create it anew.",
+        "an existing StatefulSet: delete it with kubectl delete statefulset --cascade=orphan, which leaves "
+        "its pods running, and create it anew.",
     )
 
 

@@ -133,11 +133,13 @@ def _waiting(snapshot: Snapshot, memory: Sequence[Awaited]) -> Iterator[Late]:
     """Give the workers that are still to start, or that were to have ended, by place."""
     workers = snapshot.workers
     since = {one.pod: snapshot.now - (snapshot.at - one.since) for one in memory}
+    placed = snapshot.target.kind == "StatefulSet"
     for pod in sorted(workers.pods, key=lambda pod: (pod.place or 0, pod.name)):
-        if pod.place is None or pod.place < workers.replicas:
-            waiting = _ending(pod) if pod.terminating else _beginning(pod, since.get(pod.name))
-            if waiting is not None:
-                yield waiting
+        if placed and (pod.place is None or pod.place >= workers.replicas):
+            continue
+        waiting = _ending(pod) if pod.terminating else _beginning(pod, since.get(pod.name))
+        if waiting is not None:
+            yield waiting
     for name, place in missing(snapshot):
         if name in since:
             yield Late(name, place, workers.not_made or "its controller has not made it", since[name])

@@ -442,6 +442,16 @@ def test_a_deployment_is_lowered_only_while_those_that_stay_are_ready():
     assert (decision.replicas, reasons(decision)[-1]) == (3, "PodsNotReady")
 
 
+def test_a_deployment_with_pods_of_two_templates_is_lowered_to_zero_alone():
+    """Some of each would go, whatever was chosen; of a StatefulSet it is known who goes."""
+    idle = snapshot(3, depth(9), crew=tuple(worker(f"worker-{n}") for n in range(3)))
+    rolled = {"w0": {"revision": "a"}, "w1": {"revision": "b"}, "w2": {"revision": "b"}}
+    decision = decided(deployed(idle, **rolled), held(most=2))
+    assert (decision.replicas, reasons(decision)[-1]) == (3, "PodsOfTwoTemplates")
+    assert decided(deployed(idle, **rolled), held(most=0)).replicas == 0
+    assert decided(with_pods(idle, **rolled), held(most=2)).replicas == 2
+
+
 def test_pods_of_a_deployment_that_are_going_are_not_counted():
     """Nor is one that never started held for a worker."""
     seen = snapshot(3, depth(1), crew=(*consuming(1), worker("worker-2")), cordons=(cordon("worker-2"),))

@@ -85,6 +85,9 @@ CASES = {
     "fewer are wanted": Case(seen(3, ready(0), ready(1), unready(2), tasks=2), 2, "WorkWaiting"),
     "as many are wanted": Case(seen(2, ready(0), unready(1), tasks=2), 2),
     "it goes anyway": Case(seen(1, ready(0), unready(1)), 50, "WorkWaiting"),
+    "a pod by another name": Case(
+        seen(1, ready(0), replace(unready(1), name="debug", place=None)), 50, "WorkWaiting"
+    ),
     "no volume of its own": Case(seen(2, ready(0), unready(1, why=FULL)), 2),
     "a volume of its own": Case(
         seen(2, ready(0), unready(1, why=FULL, awaits_volume=True)),

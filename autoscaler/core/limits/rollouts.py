@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from autoscaler.core.limits.view import View
 from autoscaler.core.model import Step
 from autoscaler.core.rollouts import progress
+from autoscaler.core.stamps import stamp
 
 
 def rollout(proposed: int, view: View) -> Step | None:
@@ -15,10 +14,10 @@ def rollout(proposed: int, view: View) -> Step | None:
     if proposed >= view.current or rolling is None or not rollout_holds(view):
         return None
     held = _seconds(view)
-    until = datetime.fromtimestamp(view.snapshot.now + view.policy.rollout_hold_seconds - held, UTC)
+    until = view.snapshot.now + view.policy.rollout_hold_seconds - held
     message = (
         f"a rollout is in progress ({progress(rolling)}), which ends workers itself: nothing shrinks, for "
-        f"{held:.0f} s now and until {until:%Y-%m-%dT%H:%M:%SZ} at the latest"
+        f"{held:.0f} s now and until {stamp(until)} at the latest"
     )
     return Step("rollout", view.current, "RolloutInProgress", message)
 

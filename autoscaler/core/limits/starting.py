@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from autoscaler.core.limits.view import NAMED, View
 from autoscaler.core.model import Step, WorkerPod
+from autoscaler.core.stamps import stamp
 from autoscaler.core.starting import Late, Starting, starting
 
 NAMED_REASONS = 2
@@ -102,19 +102,17 @@ def _told(late: Sequence[Late]) -> str:
         by_reason.setdefault(one.why, []).append(one)
     groups = list(by_reason.items())
     clauses = [
-        f"{_listed([one.pod for one in pods])} not started since {_first(pods)} ({why})"
+        f"{_listed([one.pod for one in pods])} not started since {stamp(_first(pods))} ({why})"
         for why, pods in groups[:NAMED_REASONS]
     ]
     others = sum(len(pods) for _, pods in groups[NAMED_REASONS:])
     return ", ".join([*clauses, f"{others} more for other reasons"] if others else clauses)
 
 
+def _first(late: Sequence[Late]) -> float:
+    return min(one.since for one in late)
+
+
 def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return f"{', '.join(names[:NAMED])}{more}"
-
-
-def _first(late: Sequence[Late]) -> str:
-    """Return since when the first of them should have started, UTC."""
-    since = min(one.since for one in late)
-    return datetime.fromtimestamp(since, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
