@@ -137,6 +137,11 @@ class Scene:
             in {(one["type"], one["status"]) for one in pod.get("status", {}).get("conditions", ())}
         ]
 
+    def restarts(self) -> list[int]:
+        """Return how often each pod's container was restarted."""
+        statuses = [pod.get("status", {}).get("containerStatuses", ()) for pod in self.pods()]
+        return [sum(one["restartCount"] for one in found) for found in statuses]
+
     def fleet(self, replicas: int) -> None:
         """Have so much work, and so many workers Ready for it."""
         self.work(replicas)
@@ -379,12 +384,25 @@ def test_no_more_are_asked_for_than_can_start(stage: Callable[..., Scene], troub
     begin(scene)
     scene.start()
     scene.work(3)
+    if scene.ailing:  # until its first crash each has started once
+        eventually(lambda: len(scene.restarts()) == 3 and all(scene.restarts()), "all have crashed")
+        scene.ticks(15)
     eventually(lambda: scene.limited("cannot_start"), "they are late")
     assert scene.replicas() == 3
     scene.work(8)
     scene.ticks(10)
     assert scene.replicas() == 3
-    eventually(lambda: any(why in line for line in scene.said("PodsCannotStart")), why)
+
+    def told() -> bool:
+        """Have it told once more, which is done when it has not been for a while."""
+        scene.work(2)
+        scene.ticks(3)
+        scene.work(8)
+        scene.ticks(3)
+        return any(why in line for line in scene.said("PodsCannotStart"))
+
+    eventually(told, why)
+    assert scene.replicas() <= 3
     end(scene)
     eventually(lambda: scene.replicas() == 8 and len(scene.ready()) == 8, "all start")
     scene.work(0)
