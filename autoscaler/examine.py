@@ -64,6 +64,7 @@ def look(api: Api, view: ClusterView, target: TargetSettings) -> Habits:
     budgets = covering(api, target.namespace, labels)
     habits = cluster.declared(found, target, budgets, hpas.on(api, target.ref))
     habits = cluster.with_overrides(habits, found, target, time.time())
+    habits = cluster.with_rollout(habits, seen)
     sources = UrlSources(api, view)
     try:
         url = sources.read(target, target.broker, sources.template(target, target.broker))

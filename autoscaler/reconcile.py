@@ -35,6 +35,7 @@ from autoscaler.core.overrides import Key
 from autoscaler.core.policy import AtDeadline, Policy
 from autoscaler.core.quarters import Contest, Quarters
 from autoscaler.core.queues import is_glob
+from autoscaler.core.rollouts import begun
 from autoscaler.core.snapshot import Snapshot
 from autoscaler.core.standing import ANSWERS_IN_A_ROW
 from autoscaler.core.writers import latest
@@ -412,8 +413,11 @@ class Reconciler:
             history = self._arrived(snapshot)
         elif workers.replicas != history.others.standing:
             history = self._overwritten(snapshot, history)
-        self._history = history
-        return history
+        self._history = history.looked(snapshot)
+        rollout = begun(history.rolling, self._history.rolling, snapshot)
+        if rollout is not None:
+            self._reporter.notice(snapshot.target, rollout)
+        return self._history
 
     def _arrived(self, snapshot: Snapshot) -> History:
         """Return the memory at a first look, which is never taken for somebody's write."""

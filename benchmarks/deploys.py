@@ -20,6 +20,7 @@ from autoscaler.cluster.client import Api, connect
 from autoscaler.sandbox.event_log import Event
 from benchmarks.stage.fleet import NAMESPACE, Manner, Target, worker_set
 from benchmarks.stage.stage import Stage, wait_for
+from benchmarks.stage.tasks import EVIDENCE
 
 POLL_SECONDS = 0.5
 """The poll interval of the stage's daemon."""

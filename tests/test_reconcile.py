@@ -10,7 +10,7 @@ from autoscaler.config.model import TargetSettings
 from autoscaler.config.scaling import DrainSettings, ScaleDownSettings
 from autoscaler.contest import Contests
 from autoscaler.core.account import BrokerAccount, Delivered, Hint, QueueMessages, WorkerAccount
-from autoscaler.core.model import Outcome, OutcomeKind, WorkerPod, WorkerSet, fresh, stale, unknown
+from autoscaler.core.model import Outcome, OutcomeKind, Rollout, WorkerPod, WorkerSet, fresh, stale, unknown
 from autoscaler.observe import aged, dated, slots_per_worker
 from autoscaler.reconcile import Reconciler
 from tests.builders import NOW, depth, worker
@@ -177,6 +177,27 @@ def test_a_daemon_that_is_about_to_end_takes_nothing_any_more():
     bench.reconciler.closing = True
     bench.reconciler.carry_out(plan, "url")
     assert bench.workforce.orders == []
+
+
+def test_a_rollout_is_told_once_and_holds_scale_in_for_a_while():
+    """It begins in the middle of a drain: what was taken is given back, and 900 s later all goes on."""
+    bench = drained()
+    seen = bench.cluster.sets["w"].value
+    assert seen is not None
+    rollout = Rollout("w-2", 2, 0, ("w-1 not updated", "w-0 not updated"), 2, ("w-1", "w-0"))
+    bench.cluster.sets["w"] = fresh(replace(seen, rollout=rollout), "cluster")
+    bench.workforce.accounts |= crew("w-1", active=1, cordoned=True)
+    for _ in range(3):
+        bench.tick()
+    assert bench.cluster.asked == []
+    assert [(n.reason, n.pods) for n in bench.reporter.notices] == [("RolloutEndsWorkers", ("w-1",))]
+    assert "RolloutInProgress" in [step.reason for step in bench.reporter.reports[-1][1].steps]
+    bench.workforce.accounts = crew("w-0", "w-1")
+    bench.tick(seconds=900.0)
+    bench.workforce.accounts = crew("w-0", "w-1", cordoned=True)
+    bench.tick()
+    assert bench.cluster.asked == [("w", 2, 0)]
+    assert len(bench.reporter.notices) == 1
 
 
 def test_only_those_who_go_are_asked_before_the_patch():

@@ -24,9 +24,10 @@ from autoscaler.cluster.workloads import Workload
 from autoscaler.config.model import TargetSettings
 from autoscaler.core.habits import Budget, Habits
 from autoscaler.core.hpa import Hpa
-from autoscaler.core.model import Reading, fresh, unknown
+from autoscaler.core.model import Reading, WorkerSet, fresh, unknown
 from autoscaler.core.overrides import PREFIX, parse
 from autoscaler.core.policy import HpaMode
+from autoscaler.core.rollouts import progress
 
 T = TypeVar("T")
 AIRFLOW = "AIRFLOW__CELERY__"
@@ -91,7 +92,7 @@ def declared(
         configured(target),
         grace_seconds=unknown(SET, UNSET) if grace is None else fresh(grace, SET),
         pod_management=fresh(spec.pod_management_policy, SET),
-        updating=fresh(found.updating, SET),
+        partition=fresh(found.partition, SET),
         budgets=budgets,
         hpas=hpas,
         replica_writers=fresh(found.metadata.replica_writers, SET),
@@ -112,6 +113,15 @@ def with_overrides(habits: Habits, found: Workload, target: TargetSettings, now:
         overrides=tuple(f"{PREFIX}{one}" for one in overrides.declared),
         ignored_overrides=(*overrides.problems, *overrides.contradictions(target.max_replicas)),
     )
+
+
+def with_rollout(habits: Habits, seen: Reading[WorkerSet]) -> Habits:
+    """Return habits with how far a rollout has come, which its pods tell."""
+    if seen.value is None:
+        return replace(habits, updating=unknown(SET, seen.detail))
+    rollout = seen.value.rollout
+    word = progress(rollout) if rollout is not None and seen.value.updating else ""
+    return replace(habits, updating=fresh(word, SET))
 
 
 def by_options(habits: Habits, found: Workload, target: TargetSettings) -> Habits:

@@ -34,7 +34,9 @@ class Meta(Struct, frozen=True):
     uid: str = ""
     resource_version: str = ""
     generation: int = 0
+    labels: dict[str, str] | None = None
     annotations: dict[str, str] | None = None
+    creation_timestamp: str | None = None
     deletion_timestamp: str | None = None
     owner_references: tuple[OwnerReference, ...] | None = ()
 
@@ -128,10 +130,13 @@ class PodTemplate(Struct, frozen=True):
 
 
 class Condition(Struct, frozen=True):
-    """One condition of a pod."""
+    """One condition of a pod or of a Deployment, and since when it is what it is."""
 
     type: str = ""
     status: str = ""
+    reason: str = ""
+    message: str = ""
+    last_transition_time: str | None = None
 
 
 class Running(Struct, frozen=True):
@@ -144,6 +149,14 @@ class Waiting(Struct, frozen=True):
     """Why a container does not run, neither yet nor again."""
 
     reason: str = ""
+    message: str = ""
+
+
+class Terminated(Struct, frozen=True):
+    """How a container has ended."""
+
+    reason: str = ""
+    exit_code: int = 0
 
 
 class ContainerState(Struct, frozen=True):
@@ -151,27 +164,52 @@ class ContainerState(Struct, frozen=True):
 
     running: Running | None = None
     waiting: Waiting | None = None
+    terminated: Terminated | None = None
 
 
 class ContainerStatus(Struct, frozen=True):
-    """How a container is."""
+    """How a container is, and how it was before its last restart."""
 
     name: str = ""
     state: ContainerState = ContainerState()
+    last_state: ContainerState = ContainerState()
+    restart_count: int = 0
 
 
 class PodStatus(Struct, frozen=True):
     """How a pod is."""
 
     phase: str = ""
+    reason: str = ""
+    message: str = ""
     conditions: tuple[Condition, ...] | None = ()
+    init_container_statuses: tuple[ContainerStatus, ...] | None = ()
     container_statuses: tuple[ContainerStatus, ...] | None = ()
+
+
+class ClaimRef(Struct, frozen=True):
+    """A PersistentVolumeClaim of the pod's namespace."""
+
+    claim_name: str = ""
+
+
+class Volume(Struct, frozen=True):
+    """A volume of a pod, as far as it is one that is claimed."""
+
+    persistent_volume_claim: ClaimRef | None = None
+
+
+class MadePodSpec(Struct, frozen=True):
+    """What counts of the spec of a pod that was made: the containers are known from its template."""
+
+    volumes: tuple[Volume, ...] | None = ()
 
 
 class Pod(Struct, frozen=True):
     """A worker."""
 
     metadata: Meta
+    spec: MadePodSpec = MadePodSpec()
     status: PodStatus = PodStatus()
 
     @property
@@ -206,6 +244,10 @@ class Pod(Struct, frozen=True):
     def ready(self) -> bool:
         """Whether the pod is Ready."""
         return any(c.type == "Ready" and c.status == "True" for c in self.status.conditions or ())
+
+    def condition(self, name: str) -> Condition | None:
+        """Return a condition of the pod, None where nobody has told it yet."""
+        return next((c for c in self.status.conditions or () if c.type == name), None)
 
 
 class Secret(Struct, frozen=True):

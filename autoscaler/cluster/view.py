@@ -10,18 +10,10 @@ from autoscaler.cluster.kinds import Pod, PodTemplate
 from autoscaler.cluster.mirror import Mirror
 from autoscaler.cluster.template import NotInTemplate, declared_slots, worker_container
 from autoscaler.cluster.watch import Watcher
+from autoscaler.cluster.worker_pods import WorkerPods
 from autoscaler.cluster.workloads import Deployment, ReplicaSet, StatefulSet, Workload
 from autoscaler.core.hpa import Hpa
-from autoscaler.core.model import (
-    NO_HPAS,
-    Reading,
-    TargetRef,
-    WorkerPod,
-    WorkerSet,
-    fresh,
-    stale,
-    unknown,
-)
+from autoscaler.core.model import NO_HPAS, Reading, TargetRef, WorkerSet, fresh, stale, unknown
 from autoscaler.core.overrides import NOTHING_ORDERED, Overrides, parse
 from autoscaler.core.writers import Writer
 
@@ -81,6 +73,7 @@ class ClusterView:
     ) -> None:
         self._hpas = hpas
         self._containers = containers
+        self._workers = WorkerPods()
         self._sights: dict[str, Sight] = {}
         self._watchers: list[AnyWatcher] = []
         self._declared: dict[TargetRef, tuple[PodTemplate, tuple[tuple[int | None, str], str | None]]] = {}
@@ -147,27 +140,19 @@ class ClusterView:
             return unknown("cluster", trouble)
         declared, container = self._declaration(target, found)
         pods = sight.pods_of(found)
+        workers_seen = self._workers.of(target, found, pods, container)
         workers = WorkerSet(
             uid=found.metadata.uid,
             replicas=found.spec.replicas,
-            pods=tuple(
-                WorkerPod(
-                    name=pod.metadata.name,
-                    ready=pod.ready,
-                    terminating=pod.metadata.deletion_timestamp is not None,
-                    started_at=pod.started_at(container),
-                    occupied=pod.occupied(container),
-                    place=found.place(pod.metadata.name),
-                )
-                for pod in pods
-                if pod.status.phase not in {"Succeeded", "Failed"}
-            ),
+            pods=workers_seen,
             declared_slots=declared[0],
             declared_by=declared[1],
-            updating=found.updating,
             parallel=found.parallel,
             hpas=self._hpas(target),
             overrides=self._overrides(target, found),
+            rollout=found.rollout(workers_seen),
+            first_ordinal=found.first_ordinal,
+            not_made=found.not_made,
         )
         blind, trouble = max((mirror.blind_seconds, mirror.trouble) for mirror in sight.mirrors)
         if blind > BLINK_SECONDS:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from autoscaler.cluster.kinds import Meta, Struct
+from collections.abc import Sequence
+from typing import ClassVar
+
+from autoscaler.cluster.kinds import Condition, Meta, Struct
 from autoscaler.cluster.managed_fields import ManagedMeta
 from autoscaler.cluster.quota_kinds import Claim, SizedPodTemplate
-from autoscaler.core.model import TargetRef
+from autoscaler.core.model import Rollout, TargetRef, WorkerPod
+from autoscaler.core.rollouts import Progress, Revisions, rollout_of_deployment, rollout_of_set
 
 PLURALS = {"StatefulSet": "statefulsets", "Deployment": "deployments"}
+REVISION = "deployment.kubernetes.io/revision"
+"""The annotation in which a Deployment's controller counts its templates."""
+
+COMPLETE = "NewReplicaSetAvailable"
+"""Why a Deployment's Progressing holds once its rollout is over; to be scaled does not change that."""
 
 
 class Ordinals(Struct, frozen=True):
@@ -44,13 +53,14 @@ class StatefulSetStatus(Struct, frozen=True):
     """How far a rollout has come."""
 
     replicas: int = 0
-    updated_replicas: int = 0
     current_revision: str = ""
     update_revision: str = ""
 
 
 class StatefulSet(Struct, frozen=True):
     """A worker set."""
+
+    revision_label: ClassVar[str] = "controller-revision-hash"
 
     metadata: ManagedMeta
     spec: StatefulSetSpec = StatefulSetSpec()
@@ -61,23 +71,27 @@ class StatefulSet(Struct, frozen=True):
         """Whether its pods are started and ended all at once."""
         return self.spec.pod_management_policy == "Parallel"
 
-    @property
-    def updating(self) -> bool:
-        """Whether a rollout replaces pods at present.
+    def rollout(self, pods: Sequence[WorkerPod]) -> Rollout | None:
+        """Return its rollout as far as its pods have come, None where nothing is replaced."""
+        partition = self.partition if self.spec.update_strategy.type == "RollingUpdate" else None
+        revisions = Revisions(self.status.current_revision, self.status.update_revision, partition)
+        return rollout_of_set(revisions, self.spec.replicas, pods, self.metadata.name, self.first_ordinal)
 
-        With OnDelete nobody replaces any, and the revisions differ for good; with a partition they differ
-        for as long as that stands, and those above it count.
-        """
-        strategy, status = self.spec.update_strategy, self.status
-        if strategy.type != "RollingUpdate" or status.current_revision in {"", status.update_revision}:
-            return False
-        partition = (strategy.rolling_update.partition or 0) if strategy.rolling_update else 0
-        return not partition or status.updated_replicas < status.replicas - partition
+    @property
+    def partition(self) -> int:
+        """Below which place a rollout replaces no pods."""
+        rolling = self.spec.update_strategy.rolling_update
+        return (rolling.partition or 0) if rolling is not None else 0
 
     @property
     def first_ordinal(self) -> int:
-        """The ordinal of the first pod."""
+        """From which ordinal its pods are counted."""
         return self.spec.ordinals.start if self.spec.ordinals else 0
+
+    @property
+    def not_made(self) -> str:
+        """Nothing: why it cannot make a pod a StatefulSet tells by events alone."""
+        return ""
 
     def place(self, pod: str) -> int | None:
         """Return a pod's place in the set by its name, counted from the first ordinal."""
@@ -94,6 +108,7 @@ class DeploymentSpec(Struct, frozen=True):
     """
 
     replicas: int = 1
+    paused: bool = False
     pod_management_policy: str = "Parallel"
     template: SizedPodTemplate = SizedPodTemplate()
 
@@ -104,10 +119,14 @@ class DeploymentStatus(Struct, frozen=True):
     observed_generation: int = 0
     replicas: int = 0
     updated_replicas: int = 0
+    unavailable_replicas: int = 0
+    conditions: tuple[Condition, ...] | None = ()
 
 
 class Deployment(Struct, frozen=True):
     """A worker set whose pods have no ordinals."""
+
+    revision_label: ClassVar[str] = "pod-template-hash"
 
     metadata: ManagedMeta
     spec: DeploymentSpec = DeploymentSpec()
@@ -118,15 +137,47 @@ class Deployment(Struct, frozen=True):
         """Whether its pods are started and ended all at once, as they always are."""
         return True
 
+    def rollout(self, pods: Sequence[WorkerPod]) -> Rollout | None:
+        """Return its rollout as its controller tells it, None where nothing is replaced."""
+        del pods  # whose templates are told by their ReplicaSets
+        meta, status = self.metadata, self.status
+        progressing = _condition(status, "Progressing")
+        told = Progress(
+            revision=(meta.annotations or {}).get(REVISION, ""),
+            seen=status.observed_generation >= meta.generation,
+            complete=progressing is not None and progressing.reason == COMPLETE,
+            wanted=self.spec.replicas,
+            replicas=status.replicas,
+            updated=status.updated_replicas,
+            unavailable=status.unavailable_replicas,
+            paused=self.spec.paused,
+        )
+        return rollout_of_deployment(told)
+
     @property
-    def updating(self) -> bool:
-        """Whether a rollout replaces pods at present, or may be about to."""
-        status = self.status
-        unseen = status.observed_generation < self.metadata.generation
-        return unseen or status.updated_replicas != status.replicas
+    def partition(self) -> int:
+        """Nothing: a Deployment has none."""
+        return 0
+
+    @property
+    def first_ordinal(self) -> int:
+        """Nothing to count from: its pods have no ordinals."""
+        return 0
+
+    @property
+    def not_made(self) -> str:
+        """Why its controller cannot make a pod, empty where it can."""
+        failure = _condition(self.status, "ReplicaFailure")
+        if failure is None or failure.status != "True":
+            return ""
+        return f"{failure.reason}: {failure.message}"
 
     def place(self, pod: str) -> None:
         """Return nothing: a pod's name tells no place."""
+
+
+def _condition(status: DeploymentStatus, name: str) -> Condition | None:
+    return next((one for one in status.conditions or () if one.type == name), None)
 
 
 class ReplicaSet(Struct, frozen=True):

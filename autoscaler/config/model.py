@@ -80,6 +80,18 @@ class TargetSettings:
         at_least=0,
         at_most=3600,
     )
+    start_timeout_seconds: float = setting(
+        "how long a worker that is not Ready counts as coming; then no more are asked for than there are",
+        300.0,
+        at_least=1,
+        at_most=86400,
+    )
+    rollout_hold_seconds: float = setting(
+        "longest time that a rollout holds scale-in; then workers that are proven idle may go",
+        900.0,
+        at_least=0,
+        at_most=86400,
+    )
     longest_task_seconds: float | None = setting(
         "how long its longest task takes, for autoscaler check to hold timeouts against",
         None,
@@ -152,6 +164,8 @@ class TargetSettings:
             visibility_timeout_seconds=self.broker.visibility_timeout_seconds,
             remote_control=self.remote_control,
             manual_grace_seconds=self.manual_grace_seconds,
+            rollout_hold_seconds=self.rollout_hold_seconds,
+            start_timeout_seconds=self.start_timeout_seconds,
             drain=self.drain.rules(),
             hpa=HpaMode(self.hpa),
             max_db_connections=self.max_db_connections,

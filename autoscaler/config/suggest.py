@@ -15,7 +15,7 @@ from functools import cache
 from autoscaler.config.schema import FILE, Place, Table, table_at, words
 
 CLOSE_IN_SAME_TABLE = 0.6
-CLOSE_ELSEWHERE = 0.8
+CLOSE = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,8 @@ class Suggestion:
 def suggest(place: Place) -> Suggestion:
     """Return the key that an unknown one at `place` is most likely to stand for.
 
-    Words that differ in style only come first, here or elsewhere, then similar ones.
+    Words that differ in style only come first, here or elsewhere, then very similar ones, and last those
+    that are somewhat similar and of the same table.
     """
     *around, word = place
     spoken = _plain(str(word))
@@ -39,10 +40,12 @@ def suggest(place: Place) -> Suggestion:
         return _here(tuple(around), here[spoken])
     if spoken in elsewhere:
         return _elsewhere(place, elsewhere[spoken])
+    for close in get_close_matches(spoken, here, 1, CLOSE):
+        return _here(tuple(around), here[close])
+    for close in get_close_matches(spoken, elsewhere, 1, CLOSE):
+        return _elsewhere(place, elsewhere[close])
     for close in get_close_matches(spoken, here, 1, CLOSE_IN_SAME_TABLE):
         return _here(tuple(around), here[close])
-    for close in get_close_matches(spoken, elsewhere, 1, CLOSE_ELSEWHERE):
-        return _elsewhere(place, elsewhere[close])
     return Suggestion()
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from autoscaler.core.limits.hpa import least_standing, stays_out
+from autoscaler.core.limits.rollouts import rollout_holds
 from autoscaler.core.limits.view import View
 from autoscaler.core.policy import AtDeadline
 from autoscaler.core.standing import Standing, Worker, crew_of, overdue, standing
@@ -63,7 +64,7 @@ def open_below(keep: int, wanted: int, view: View, crew: tuple[Worker, ...]) -> 
     if demand is None:
         return keep
     rules, open_below = view.policy.drain, keep
-    stay = snapshot.workers.updating or snapshot.closing or view.overrides.keeps_all or stays_out(view)
+    stay = snapshot.closing or rollout_holds(view) or view.overrides.keeps_all or stays_out(view)
     if rules.placement and not stay:
         recent = view.history.highest(snapshot.at - rules.placement_after_seconds)
         needed = max(demand.replicas, current if recent is None else recent) + len(snapshot.withheld)
@@ -110,11 +111,21 @@ def standing_at(replicas: int, view: View) -> int:
 def chooses_others(plan: Plan) -> bool:
     """Return whether other pods might go than those that were chosen.
 
-    A Deployment removes pods that are not Ready before any other, whatever was said of them.
+    A Deployment removes pods that are not Ready before any other, whatever was said of them; while it has
+    pods of two templates it takes some of each.
     """
     if plan.view.snapshot.target.kind == "StatefulSet":
         return False
-    return not all(worker.pod.ready for worker in plan.crew if worker.place < plan.keep)
+    return mixes_templates(plan) or not all(
+        worker.pod.ready for worker in plan.crew if worker.place < plan.keep
+    )
+
+
+def mixes_templates(plan: Plan) -> bool:
+    """Return whether some pods are to stay of a Deployment that has those of several templates."""
+    if plan.view.snapshot.target.kind == "StatefulSet" or not plan.keep:
+        return False
+    return len({worker.pod.revision for worker in plan.crew}) > 1
 
 
 def may_change(worker: Worker, plan: Plan) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from autoscaler.core.drain_plan import PROVEN, Plan, chooses_others, passable
+from autoscaler.core.drain_plan import PROVEN, Plan, chooses_others, mixes_templates, passable
 from autoscaler.core.evidence import missing_evidence
 from autoscaler.core.limits.hpa import least_standing, sole
 from autoscaler.core.limits.view import NAMED, View
@@ -38,6 +38,11 @@ def reason(wanted: int, replicas: int, plan: Plan) -> Step | None:
 
 def _held_by_the_kind(replicas: int, plan: Plan) -> Step:
     """Return why nobody more goes although nobody is at work: how the cluster removes pods."""
+    if mixes_templates(plan):
+        why = (
+            "a Deployment with pods of two templates removes some of each: only to zero is it known who goes"
+        )
+        return Step("drain", replicas, "PodsOfTwoTemplates", why)
     if chooses_others(plan):
         why = "a Deployment removes pods that are not Ready first, and some of those that are to stay are not"
         return Step("drain", replicas, "PodsNotReady", why)

@@ -31,6 +31,7 @@ DISPENSABLE: Reading[Any] = unknown("", "")
 LABELS = {
     "grace_seconds": "terminationGracePeriodSeconds",
     "pod_management": "podManagementPolicy",
+    "partition": "the partition of its updates",
     "updating": "rollouts",
     "shutdown": "how a worker is told to end",
     "shell": "whether SIGTERM reaches the worker",
@@ -54,15 +55,16 @@ LABELS = {
 class Habits:
     """What is known of one target's workers; the source of a reading is where somebody set the value.
 
-    `shutdown` is what in the pod template makes the end of a worker a cold one, empty where nothing
-    does. `shell` says that a shell stands between SIGTERM and the worker. `redelivers` says that the
-    broker hands a task out again after the visibility timeout. A `prefetch_multiplier` of 0 is without
-    limit. `fair` says that a task is not written to a busy process of the pool. `longest_task_seconds`
-    is the longest that a task has run of those that run now. `overrides` are what annotations order at
-    present, `ignored_overrides` what of them is ignored, and why, in words for people. `replica_writers`
-    hold the replicas by the object's record, `applied_replicas` says that they are part of what was
-    applied last. `min_replicas`, `max_replicas`, `hpa_mode`,
-    `expected_task_seconds` and `configured_visibility_seconds` are the target's own settings.
+    A rollout replaces no pods below the ordinal `partition`. `updating` says how far the rollout has come
+    that is in progress, empty without one. `shutdown` is what in the pod template makes the end of a worker
+    a cold one, empty where nothing does. `shell` says that a shell stands between SIGTERM and the worker.
+    `redelivers` says that the broker hands a task out again after the visibility timeout. A
+    `prefetch_multiplier` of 0 is without limit. `fair` says that a task is not written to a busy process of
+    the pool. `longest_task_seconds` is the longest that a task has run of those that run now. `overrides`
+    are what annotations order at present, `ignored_overrides` what of them is ignored, and why, in words
+    for people. `replica_writers` hold the replicas by the object's record, `applied_replicas` says that they
+    are part of what was applied last. `min_replicas`, `max_replicas`, `hpa_mode`, `expected_task_seconds` and
+    `configured_visibility_seconds` are the target's own settings.
     """
 
     min_replicas: int | None = None
@@ -74,7 +76,8 @@ class Habits:
     ignored_overrides: tuple[str, ...] | None = None
     grace_seconds: Reading[int] = UNSEEN
     pod_management: Reading[str] = UNSEEN
-    updating: Reading[bool] = UNSEEN
+    partition: Reading[int] = DISPENSABLE
+    updating: Reading[str] = UNSEEN
     shutdown: Reading[str] = UNSEEN
     shell: Reading[bool] = UNSEEN
     budgets: Reading[tuple[Budget, ...]] = UNSEEN

@@ -16,6 +16,9 @@ from dataclasses import dataclass, replace
 from autoscaler.core.model import Decision
 from autoscaler.core.others import UNWRITTEN, Others, Write
 from autoscaler.core.policy import Policy
+from autoscaler.core.rollouts import Rolling, rolling
+from autoscaler.core.snapshot import Snapshot
+from autoscaler.core.starting import Awaited, awaited
 
 LONGEST_HPA_WINDOW_SECONDS = 3600.0
 """The longest stabilisation window that an HPA can have."""
@@ -38,7 +41,8 @@ class History:
     every look found nothing to do, None when the last look found something or could not tell.
     `known_at` is when the demand was last known, `others` what others have written, `raised` the last time
     that they raised the replicas, and to how many. `asked` are the numbers that the metrics of an HPA asked
-    for and that can still be the highest of its window.
+    for and that can still be the highest of its window. `rolling` is the rollout that was last seen in
+    progress, `awaited` are pods that are missing or crash, since when.
     """
 
     peaks: tuple[Mark, ...]
@@ -50,6 +54,8 @@ class History:
     others: Others = UNWRITTEN
     raised: Mark | None = None
     asked: tuple[Mark, ...] = ()
+    rolling: Rolling | None = None
+    awaited: tuple[Awaited, ...] = ()
 
     @classmethod
     def seeded(cls, at: float, replicas: int) -> History:
@@ -88,6 +94,13 @@ class History:
     def blind_seconds(self, at: float) -> float:
         """Return for how long the demand has not been known."""
         return at - self.known_at
+
+    def looked(self, snapshot: Snapshot) -> History:
+        """Return the memory after a look, before anything is decided on it."""
+        rollout, pods = rolling(self.rolling, snapshot), awaited(self.awaited, snapshot)
+        if rollout is self.rolling and pods == self.awaited:
+            return self
+        return replace(self, rolling=rollout, awaited=pods)
 
     def record(self, decision: Decision, policy: Policy) -> History:
         """Return the memory after a decision, forgetting what no rule looks back to."""

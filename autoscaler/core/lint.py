@@ -179,9 +179,10 @@ def ordered_start(habits: Habits) -> Finding | None:
         return None
     return _advice(
         "OrderedReady",
-        "podManagementPolicy is OrderedReady: each worker starts only when the one before it is Ready. "
-        "Parallel starts all at once. It cannot be changed on an existing StatefulSet: delete it with "
-        "kubectl delete statefulset --cascade=orphan, which leaves its pods running, and create it anew.",
+        "podManagementPolicy is OrderedReady: each worker starts only when the one before it is Ready, and "
+        "while one is not, none after it ends. Parallel starts and ends all at once. It cannot be changed on "
+        "an existing StatefulSet: delete it with kubectl delete statefulset --cascade=orphan, which leaves "
+        "its pods running, and create it anew.",
     )
 
 
@@ -204,14 +205,27 @@ def _described(budget: Budget) -> str:
     return f"{budget.name} ({budget.rule}{none})"
 
 
+def partition(habits: Habits) -> Finding | None:
+    """Tell of a rollout that is held back, perhaps for longer than somebody means it to be."""
+    if not habits.partition.value:
+        return None
+    return _advice(
+        "PartitionSet",
+        f"updateStrategy.rollingUpdate.partition is {habits.partition.value}: pods below that ordinal keep "
+        "the old template, even those that are made anew, until it is lowered. It holds no scale-in once the "
+        "pods above are new.",
+    )
+
+
 def rollout(habits: Habits) -> Finding | None:
-    """Tell of a rollout, during which no worker is removed."""
+    """Tell of a rollout, which holds scale-in for a while and ends workers itself."""
     if not habits.updating.value:
         return None
     return _advice(
         "RolloutInProgress",
-        "status.currentRevision differs from status.updateRevision: a rollout is in progress, and no worker "
-        "is removed until it is over. See kubectl rollout status.",
+        f"a rollout is in progress ({habits.updating.value}): it ends workers by their grace period, "
+        "whatever they run, and holds scale-in for rollout_hold_seconds at most. See kubectl rollout status "
+        "and docs/rollouts.md.",
     )
 
 
@@ -281,6 +295,7 @@ FINDINGS: tuple[Callable[[Habits], Finding | None], ...] = (
     other_visibility_timeout,
     ordered_start,
     disruption_budget,
+    partition,
     rollout,
     ignored_override,
     override,

@@ -83,6 +83,13 @@ class WorkerPod:
     `started_at` is when its worker started, in seconds since the epoch, None while it does not run.
     `occupied` is False only where the pod's status proves that no worker runs in it. `place` counts
     the ordinals from the set's first one: replicas of n keep the places below n.
+
+    `created_at` is when the pod was made, `turned_at` when it became Ready or ceased to be, `ends_at` by
+    when it is to have ended, all in seconds since the epoch and None where nobody says. `why_unready` says
+    why it is not Ready, in the words of its status. `restarts` counts those of its containers.
+    `unreachable` says that its containers are fine by the last word of a node that is not heard any more,
+    `awaits_volume` that it has volumes of its own and may be waiting for one. `revision` names the template
+    that it was made from.
     """
 
     name: str
@@ -91,6 +98,32 @@ class WorkerPod:
     started_at: float | None = None
     occupied: bool = True
     place: int | None = None
+    created_at: float | None = None
+    turned_at: float | None = None
+    ends_at: float | None = None
+    why_unready: str = ""
+    restarts: int = 0
+    unreachable: bool = False
+    awaits_volume: bool = False
+    revision: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """How far the pods of a worker set have come on their way to another template.
+
+    `revision` names that template. `total` pods are to have it, `updated` do. `waits_for` says what is
+    missing until it is over, in words for people, and nothing once it is: under a partition the revisions
+    of a set differ for good. `ends` counts the pods that it has still to end, `old` are their names where
+    they are known.
+    """
+
+    revision: str
+    total: int
+    updated: int
+    waits_for: tuple[str, ...] = ()
+    ends: int = 0
+    old: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +131,12 @@ class WorkerSet:
     """What the cluster says of a target: the replicas asked for and the pods that exist.
 
     `declared_slots` is what the pod template says of the tasks that a worker runs at a time, None
-    where it says nothing; `declared_by` names the place that says it. `updating` says that a rollout
-    replaces pods at present, `parallel` that pods are ended all at once, and not one after the other.
-    `hpas` are the HorizontalPodAutoscalers that scale it too: a stale reading of none stands for a cluster
-    that does not tell.
-    `overrides` are what the annotations of the target order, those that have expired among them.
+    where it says nothing; `declared_by` names the place that says it. `rollout` is there while the
+    template has changed and pods are replaced by the cluster. `parallel` says that pods are started and
+    ended all at once, and not one after the other. The ordinals count from `first_ordinal`. `not_made`
+    says why pods are missing, where their controller says so. `hpas` are the HorizontalPodAutoscalers that
+    scale it too: a stale reading of none stands for a cluster that does not tell. `overrides` are what the
+    annotations of the target order, those that have expired among them.
     """
 
     uid: str
@@ -110,10 +144,17 @@ class WorkerSet:
     pods: tuple[WorkerPod, ...] = ()
     declared_slots: int | None = None
     declared_by: str = ""
-    updating: bool = False
     parallel: bool = True
     hpas: Reading[tuple[Hpa, ...]] = NO_HPAS
     overrides: Overrides = NOTHING_ORDERED
+    rollout: Rollout | None = None
+    first_ordinal: int = 0
+    not_made: str = ""
+
+    @property
+    def updating(self) -> bool:
+        """Whether a rollout is in progress."""
+        return self.rollout is not None and bool(self.rollout.waits_for)
 
     @property
     def ready(self) -> int:

@@ -125,7 +125,9 @@ class Policy:
     unacknowledged for `visibility_timeout_seconds`. A hint that nothing else confirms keeps one worker
     for at most `hint_veto_seconds`. Without `remote_control` workers are not asked what they do. The
     replicas that a person has asked for are kept for `manual_grace_seconds`. All workers together may hold
-    `max_db_connections`, `db_connections_per_worker` each.
+    `max_db_connections`, `db_connections_per_worker` each. A rollout holds scale-in for at most
+    `rollout_hold_seconds`. A worker that has not started within `start_timeout_seconds` does not count as
+    one that will.
     """
 
     min_replicas: int
@@ -138,6 +140,8 @@ class Policy:
     hint_veto_seconds: float = 900.0
     remote_control: bool = True
     manual_grace_seconds: float = 600.0
+    rollout_hold_seconds: float = 900.0
+    start_timeout_seconds: float = 300.0
     fallback: Fallback = Fallback()
     drain: DrainRules = DrainRules()
     hpa: HpaMode = HpaMode.ACTIVATE

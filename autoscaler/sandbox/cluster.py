@@ -29,7 +29,7 @@ from autoscaler.sandbox.controllers.statefulset import StatefulSetController
 from autoscaler.sandbox.controllers.work_queue import RETRIES
 from autoscaler.sandbox.errors import ApiError
 from autoscaler.sandbox.event_log import Event
-from autoscaler.sandbox.kubelet.containers import Containers, NullContainers
+from autoscaler.sandbox.kubelet.containers import Containers, ContainerSpec, NullContainers
 from autoscaler.sandbox.kubelet.cpu import CpuMeter
 from autoscaler.sandbox.kubelet.node import Ending, Rules
 from autoscaler.sandbox.kubelet.pod_runner import PodRunner
@@ -51,7 +51,8 @@ class SandboxCluster:
     a pod's creation and its start. `tokens` are those of `ApiServer`. Logs of pods and the kubeconfig
     go to `folder`, by default one that is removed again; commands run in `work_folder`, by default
     the current one. `rules` are the kubelet's, `retries` the pauses of the controllers after
-    a refusal. On stopping, processes have `patience_seconds` to end.
+    a refusal. On stopping, processes have `patience_seconds` to end. The nodes hold `room` pods. Of pods
+    that pretend to run `passes` answers the probes, and `crashes_after` tells when they crash.
 
     HorizontalPodAutoscalers look every `hpa_sync_seconds`; with `hpa_scale_to_zero` they may have a
     minReplicas of 0 (the gate HPAScaleToZero). `pod_cpu` tells the cores that a pod uses, by namespace
@@ -76,6 +77,9 @@ class SandboxCluster:
         hpa_scale_to_zero: bool = False,
         pod_cpu: PodCpu | Literal["processes"] | None = None,
         metric_value: MetricValue | None = None,
+        room: int | None = None,
+        passes: Callable[[ContainerSpec], bool] = lambda _: True,
+        crashes_after: Callable[[ContainerSpec], float | None] = lambda _: None,
     ) -> None:
         self.store = Store(features={HPA_SCALE_TO_ZERO} if hpa_scale_to_zero else ())
         self.api = ApiServer(self.store, tokens=tokens, pod_log=self._printed)
@@ -97,6 +101,9 @@ class SandboxCluster:
         self._hpa_sync_seconds = hpa_sync_seconds
         self._pod_cpu = pod_cpu
         self._metric_value = metric_value
+        self._room = room
+        self._passes = passes
+        self._crashes_after = crashes_after
         self._changed = threading.Event()
         self._undo = ExitStack()
 
@@ -141,6 +148,7 @@ class SandboxCluster:
                 startup_seconds=self._startup_seconds,
                 seed=self._seed,
                 rules=self._rules,
+                room=self._room,
             )
             controllers = [
                 controller(self.store, agenda, self.store.clock, retries=self._retries)
@@ -218,7 +226,12 @@ class SandboxCluster:
 
     def _make_containers(self, agenda: Agenda, undo: ExitStack) -> Containers:
         if self._kind == "null":
-            return NullContainers(agenda, ending_seconds=self._ending_seconds)
+            return NullContainers(
+                agenda,
+                ending_seconds=self._ending_seconds,
+                passes=self._passes,
+                crashes_after=self._crashes_after,
+            )
         logs = self.folder / "logs"
         logs.mkdir(exist_ok=True)
         warden = Warden(self.folder if self._given_folder is None else None)

@@ -15,7 +15,7 @@ from autoscaler.cluster.client import Api, connect
 from autoscaler.cluster.deletion_cost import COST, mark
 from autoscaler.cluster.scale import ApiScaler
 from autoscaler.cluster.view import ClusterView
-from autoscaler.cluster.workloads import Deployment, ReplicaSet
+from autoscaler.cluster.workloads import REVISION, Deployment, ReplicaSet, StatefulSet
 from autoscaler.core.model import Decision, OutcomeKind, Quality, Step, TargetRef, WorkerSet
 from autoscaler.sandbox.cluster import SandboxCluster
 from tests.kube import JSON, Kube, worker_set
@@ -132,16 +132,43 @@ def test_its_pods_are_found_through_their_replica_sets():
 
 
 @pytest.mark.parametrize(
-    ("generation", "observed", "replicas", "updated", "updating"),
-    [(3, 3, 2, 2, False), (4, 3, 2, 2, True), (3, 3, 3, 1, True), (1, 0, 0, 0, True)],
+    ("generation", "status", "paused", "updating"),
+    [
+        (3, {"replicas": 2, "updatedReplicas": 2}, False, False),
+        (4, {"replicas": 2, "updatedReplicas": 2}, False, True),
+        (3, {"replicas": 3, "updatedReplicas": 1}, False, True),
+        (3, {"replicas": 3, "updatedReplicas": 1}, True, False),
+        (3, {"replicas": 2, "updatedReplicas": 2, "unavailableReplicas": 1}, False, True),
+        (3, {"replicas": 2, "updatedReplicas": 2, "unavailableReplicas": 1, "complete": True}, False, False),
+    ],
 )
-def test_when_a_rollout_of_a_deployment_is_in_progress(generation, observed, replicas, updated, updating):
-    """While not all pods are of the new template, or the controller has not seen the last change."""
-    status = {"observedGeneration": observed, "replicas": replicas, "updatedReplicas": updated}
-    found = msgspec.convert(
-        {"metadata": {"name": "w", "generation": generation}, "status": status}, Deployment
-    )
-    assert found.updating is updating
+def test_when_a_rollout_of_a_deployment_is_in_progress(generation, status, paused, updating):
+    """By its controller's own word; once that has said that it is complete, to be scaled is none."""
+    progressing = [{"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"}]
+    said = status | {"observedGeneration": 3, "conditions": progressing if status.get("complete") else None}
+    body = {
+        "metadata": {"name": "w", "generation": generation, "annotations": {REVISION: "2"}},
+        "spec": {"replicas": 2, "paused": paused},
+        "status": said,
+    }
+    rollout = msgspec.convert(body, Deployment).rollout(())
+    assert (rollout is not None) is updating
+    assert rollout is None or rollout.revision == "2"
+
+
+def test_why_a_deployment_makes_no_more_pods():
+    """Its controller says so, which that of a StatefulSet does not."""
+    failure = {
+        "type": "ReplicaFailure",
+        "status": "True",
+        "reason": "FailedCreate",
+        "message": "exceeded quota",
+    }
+    for status, said in (("True", "FailedCreate: exceeded quota"), ("False", "")):
+        body = {"metadata": {"name": "w"}, "status": {"conditions": [failure | {"status": status}]}}
+        assert msgspec.convert(body, Deployment).not_made == said
+    assert msgspec.convert({"metadata": {"name": "w"}}, Deployment).not_made == ""
+    assert msgspec.convert({"metadata": {"name": "w"}}, StatefulSet).not_made == ""
 
 
 def test_whose_a_replica_set_is():

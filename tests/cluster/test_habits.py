@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,13 +12,20 @@ import pytest
 
 from autoscaler.cluster.budgets import Selector, covering
 from autoscaler.cluster.client import Api
-from autoscaler.cluster.habits import by_options, configured, declared, unseen, with_overrides
+from autoscaler.cluster.habits import (
+    by_options,
+    configured,
+    declared,
+    unseen,
+    with_overrides,
+    with_rollout,
+)
 from autoscaler.cluster.workloads import StatefulSet
 from autoscaler.config.broker import BrokerSettings
 from autoscaler.config.model import TargetSettings
 from autoscaler.core.habits import Budget, Habits, gaps
 from autoscaler.core.lint import lint
-from autoscaler.core.model import fresh
+from autoscaler.core.model import Rollout, WorkerSet, fresh, unknown
 from autoscaler.sandbox.api.faults import Matching
 from autoscaler.sandbox.api.server import ApiServer
 from tests.kube import LABELS, Kube
@@ -58,8 +66,21 @@ def test_what_a_worker_set_says(api: Api, kube: Kube):
     kube.make_set(change=plain)
     habits = read(api, kube)
     assert (habits.grace_seconds.value, habits.pod_management.value) == (30, "OrderedReady")
-    assert (habits.updating.value, habits.shutdown.value, habits.shell.value) == (False, "", True)
+    assert (habits.partition.value, habits.shutdown.value, habits.shell.value) == (0, "", True)
     assert [one.code for one in lint(habits)] == ["ShellHidesSigterm", "GracePeriodShort", "OrderedReady"]
+
+
+def test_what_a_worker_set_says_of_its_rollouts(api: Api, kube: Kube):
+    """Its partition, and how far its pods have come, where it is seen."""
+    strategy = {"type": "RollingUpdate", "rollingUpdate": {"partition": 2}}
+    kube.make_set(change=lambda made: made["spec"].update(updateStrategy=strategy))
+    assert read(api, kube).partition.value == 2
+    rollout = Rollout("w-2", 3, 1, ("w-1 not updated",))
+    for found, said in ((rollout, "1 of 3 updated, w-1 not updated"), (replace(rollout, waits_for=()), "")):
+        seen = fresh(WorkerSet("uid", 3, rollout=found), "cluster")
+        assert with_rollout(Habits(), seen).updating.value == said
+    assert with_rollout(Habits(), fresh(WorkerSet("uid", 3), "cluster")).updating.value == ""
+    assert with_rollout(Habits(), unknown("cluster", "gone")).updating.detail == "gone"
 
 
 def test_what_airflows_environment_says(api: Api, kube: Kube):

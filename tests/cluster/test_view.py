@@ -12,7 +12,7 @@ from autoscaler.cluster.client import Api
 from autoscaler.cluster.kinds import Pod
 from autoscaler.cluster.view import ClusterView
 from autoscaler.cluster.workloads import StatefulSet
-from autoscaler.core.model import Quality, TargetRef
+from autoscaler.core.model import Quality, TargetRef, WorkerPod, WorkerSet
 from autoscaler.core.overrides import NOTHING_ORDERED, Key, Overrides
 from tests.kube import Kube
 from tests.waiting import eventually
@@ -152,35 +152,23 @@ def test_which_status_proves_that_no_worker_runs(phase, states, container, occup
 
 
 @pytest.mark.parametrize(
-    ("strategy", "status", "updating"),
+    ("strategy", "revision", "updating"),
     [
-        ({}, {"currentRevision": "a", "updateRevision": "a", "replicas": 3, "updatedReplicas": 3}, False),
-        ({}, {"currentRevision": "a", "updateRevision": "b", "replicas": 3, "updatedReplicas": 1}, True),
-        ({}, {"currentRevision": "a", "updateRevision": "b", "replicas": 3, "updatedReplicas": 3}, True),
-        ({}, {"updateRevision": "b", "replicas": 0}, False),
-        ({"type": "OnDelete"}, {"currentRevision": "a", "updateRevision": "b", "replicas": 3}, False),
-        (
-            {"type": "RollingUpdate", "rollingUpdate": {"partition": 2}},
-            {"currentRevision": "a", "updateRevision": "b", "replicas": 3, "updatedReplicas": 1},
-            False,
-        ),
-        (
-            {"type": "RollingUpdate", "rollingUpdate": {"partition": 1}},
-            {"currentRevision": "a", "updateRevision": "b", "replicas": 3, "updatedReplicas": 1},
-            True,
-        ),
-        (
-            {"type": "RollingUpdate", "rollingUpdate": {"partition": None}},
-            {"currentRevision": "a", "updateRevision": "b", "replicas": 3, "updatedReplicas": 1},
-            True,
-        ),
+        ({}, "a", True),
+        ({}, "b", False),
+        ({"type": "RollingUpdate", "rollingUpdate": None}, "a", True),
+        ({"type": "RollingUpdate", "rollingUpdate": {"partition": None}}, "a", True),
+        ({"type": "RollingUpdate", "rollingUpdate": {"partition": 1}}, "a", False),
+        ({"type": "OnDelete"}, "a", False),
     ],
 )
-def test_when_a_rollout_is_in_progress(strategy, status, updating):
-    """While pods are to be replaced; never with OnDelete, and below a partition for good."""
-    spec = {"updateStrategy": strategy} if strategy else {}
+def test_when_a_rollout_is_in_progress(strategy, revision, updating):
+    """While a pod from the partition on is not of the update's revision; never with OnDelete."""
+    status = {"currentRevision": "a", "updateRevision": "b", "replicas": 1}
+    spec = {"replicas": 1} | ({"updateStrategy": strategy} if strategy else {})
     found = msgspec.convert({"metadata": {"name": "w"}, "spec": spec, "status": status}, StatefulSet)
-    assert found.updating is updating
+    pods = (WorkerPod("w-0", ready=True, terminating=False, place=0, revision=revision),)
+    assert WorkerSet("uid", 1, pods, rollout=found.rollout(pods)).updating is updating
 
 
 @pytest.mark.parametrize(

@@ -30,10 +30,12 @@ def test_the_limits_are_applied_in_this_order():
     """
     assert [limit.__name__ for limit in LIMITS] == [
         "withheld",
+        "stand_ins",
         "tolerance",
         "stabilization",
         "scale_up_rate",
         "scale_down_rate",
+        "cannot_start",
         "paused_replicas",
         "min_replicas",
         "max_replicas",
@@ -49,6 +51,7 @@ def test_the_limits_are_applied_in_this_order():
         "paused",
         "excluded",
         "quota",
+        "pod_order",
         "closing",
     ]
     assert [*(limit.__name__ for limit in LIMITS), "drain"] == list(STAGES)

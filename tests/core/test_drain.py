@@ -311,15 +311,6 @@ def test_somebody_elses_cordon_is_left_alone_and_made_up_for():
     assert (idle.replicas, idle.orders) == (0, ())
 
 
-def test_a_rollout_is_somebody_elses():
-    """Nothing shrinks, nothing is cordoned, and what was is given back."""
-    seen = snapshot(4, depth(1))
-    rolling = replace(seen, workers=replace(seen.workers, updating=True))
-    decision = decided(rolling, held(placement=True))
-    assert (decision.replicas, reasons(decision)[-1]) == (4, "RolloutInProgress")
-    assert {order.consume for order in decision.orders} == {True}
-
-
 def test_before_the_end_everything_is_given_back():
     """The daemon is about to end: no worker stays unable to consume because of it."""
     closing = replace(snapshot(4, depth(1)), closing=True)
@@ -449,6 +440,16 @@ def test_a_deployment_is_lowered_only_while_those_that_stay_are_ready():
     unready = deployed(idle, w0={"ready": False}, w1={"ready": False})
     decision = decided(unready, held(most=2))
     assert (decision.replicas, reasons(decision)[-1]) == (3, "PodsNotReady")
+
+
+def test_a_deployment_with_pods_of_two_templates_is_lowered_to_zero_alone():
+    """Some of each would go, whatever was chosen; of a StatefulSet it is known who goes."""
+    idle = snapshot(3, depth(9), crew=tuple(worker(f"worker-{n}") for n in range(3)))
+    rolled = {"w0": {"revision": "a"}, "w1": {"revision": "b"}, "w2": {"revision": "b"}}
+    decision = decided(deployed(idle, **rolled), held(most=2))
+    assert (decision.replicas, reasons(decision)[-1]) == (3, "PodsOfTwoTemplates")
+    assert decided(deployed(idle, **rolled), held(most=0)).replicas == 0
+    assert decided(with_pods(idle, **rolled), held(most=2)).replicas == 2
 
 
 def test_pods_of_a_deployment_that_are_going_are_not_counted():

@@ -28,7 +28,8 @@ GOOD = Habits(
     configured_visibility_seconds=86400.0,
     grace_seconds=by(7200),
     pod_management=by("Parallel"),
-    updating=by(value=False),
+    updating=by(""),
+    partition=by(0),
     shutdown=by(""),
     shell=by(value=False),
     budgets=by(()),
@@ -138,7 +139,6 @@ CASES: dict[str, tuple[dict[str, Any], str, Severity, tuple[str, ...]]] = {
         ADVICE,
         ("a (minAvailable 1, allows none at present), b (maxUnavailable 1) covers",),
     ),
-    "rollout": ({"updating": by(value=True)}, "RolloutInProgress", ADVICE, ("updateRevision",)),
     "an annotation that is ignored": (
         {"ignored_overrides": ("autoscaler/paused: 'ture' is neither true nor false: it is ignored",)},
         "OverrideIgnored",
@@ -168,6 +168,13 @@ CASES: dict[str, tuple[dict[str, Any], str, Severity, tuple[str, ...]]] = {
         "ReplicasAppliedServerSide",
         RISK,
         ('Helm (field manager "helm", server-side apply)', "409", "Leave replicas out"),
+    ),
+    "partition": ({"partition": by(2)}, "PartitionSet", ADVICE, ("partition is 2", "until it is lowered")),
+    "rollout": (
+        {"updating": by("1 of 3 updated, w-1 missing")},
+        "RolloutInProgress",
+        ADVICE,
+        ("(1 of 3 updated, w-1 missing)", "rollout_hold_seconds"),
     ),
 }
 
@@ -228,7 +235,8 @@ DRAWN = st.builds(
     ignored_overrides=st.sampled_from([(), ("autoscaler/paused: it is ignored",)]),
     grace_seconds=readings(st.sampled_from([0, 30, 60, 7200])),
     pod_management=readings(st.sampled_from(["OrderedReady", "Parallel"])),
-    updating=readings(st.booleans()),
+    updating=readings(st.sampled_from(["", "1 of 3 updated"])),
+    partition=readings(st.integers(0, 2)),
     shutdown=readings(st.sampled_from(["", "a preStop"])),
     shell=readings(st.booleans()),
     budgets=readings(BUDGETS),

@@ -350,3 +350,32 @@ def test_a_status_survives_writers_in_between() -> None:
     world.create(1)
     assert world.pod(0)["status"]["phase"] == "Running"
     assert set(world.pod(0)["metadata"]["annotations"]) == {"n1", "n2", "n3"}
+
+
+def test_pods_wait_for_room() -> None:
+    """The nodes hold two: the third is unschedulable until one of them has ended."""
+    world = World(room=2, ending_seconds=5)
+    world.create(2)
+    world.scale(3)
+    waiting = world.pod(2)
+    assert "nodeName" not in waiting["spec"]
+    told = condition(waiting, "PodScheduled")
+    assert (told["status"], told["reason"]) == ("False", "Unschedulable")
+    assert told["message"] == "0/3 nodes are available: 3 Too many pods."
+    world.delete_pod(0)
+    world.advance(4)
+    assert "nodeName" not in world.pod(2)["spec"]
+    world.advance(1)
+    assert [bool(pod["spec"].get("nodeName")) for pod in world.pods()] == [False, True, True]
+    world.scale(0)
+    world.advance(5)
+    assert world.pods() == []
+
+
+def test_a_container_that_crashes_by_itself() -> None:
+    """Again and again, with Kubernetes' pauses between."""
+    world = World(crashes_after=lambda spec: 3.0 if spec.pod.endswith("-1") else None)
+    world.create(2)
+    world.advance(100)
+    restarts = [pod["status"]["containerStatuses"][0]["restartCount"] for pod in world.pods()]
+    assert restarts == [0, 4]

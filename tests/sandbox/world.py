@@ -32,13 +32,17 @@ class World:
         passes: Callable[[ContainerSpec], bool] = lambda _: True,
         rules: Rules | None = None,
         features: Collection[str] = (),
+        room: int | None = None,
+        crashes_after: Callable[[ContainerSpec], float | None] = lambda _: None,
     ) -> None:
         self.seconds = 0.0
         self.changes: list[Event] = []
         self.store = Store(clock=self.clock, features=features)
         self.store.subscribe(self.changes.append)
         self.agenda = Agenda(lambda: self.seconds)
-        self.containers = NullContainers(self.agenda, ending_seconds=ending_seconds, passes=passes)
+        self.containers = NullContainers(
+            self.agenda, ending_seconds=ending_seconds, passes=passes, crashes_after=crashes_after
+        )
         self.runner = PodRunner(
             self.store,
             self.agenda,
@@ -46,6 +50,7 @@ class World:
             self.containers,
             startup_seconds=(startup_seconds, startup_seconds),
             rules=rules,
+            room=room,
         )
         self.parts = (
             GarbageCollector(self.store, self.agenda),

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable
 
 from autoscaler.core.limits.overrides import least_said, most_said
+from autoscaler.core.limits.starting import out_of_service
 from autoscaler.core.limits.view import View
 from autoscaler.core.model import Step
 from autoscaler.core.policy import RatePolicy, RateUnit, ScalingRules, SelectPolicy
@@ -21,7 +22,8 @@ def tolerance(proposed: int, view: View) -> Step | None:
     demand, current = view.demand, view.current
     if demand is None or demand.slots == 0 or current in {0, proposed}:
         return None
-    capacity = max(0, current - len(view.snapshot.withheld)) * demand.slots_per_worker
+    able = max(0, current - len(view.snapshot.withheld) - len(out_of_service(view)))
+    capacity = able * demand.slots_per_worker
     low = capacity * (1 - view.policy.scale_down.tolerance)
     high = capacity * (1 + view.policy.scale_up.tolerance)
     if not low <= demand.slots <= high:

@@ -34,13 +34,6 @@ def certainty(proposed: int, view: View) -> Step | None:
     return Step("certainty", view.current, "ReadingsNotFresh", message)
 
 
-def rollout(proposed: int, view: View) -> Step | None:
-    """Do not shrink while a rollout replaces pods: it ends and starts workers of its own."""
-    if proposed >= view.current or not view.snapshot.workers.updating:
-        return None
-    return Step("rollout", view.current, "RolloutInProgress", "a rollout is in progress: nothing shrinks")
-
-
 def last_worker(proposed: int, view: View) -> Step | None:
     """Keep one worker while something speaks against zero that no broker or worker confirms."""
     if proposed > 0 or view.current == 0 or view.policy.max_replicas == 0:

@@ -61,8 +61,9 @@ class Containers(Protocol):
 class NullContainers:
     """Containers without processes: they run until they are told to end, and end with 0.
 
-    It takes them `ending_seconds` to end. `passes` answers their probes. What runs stands in
-    `running`, by namespace and pod, so that a test can let one crash.
+    It takes them `ending_seconds` to end. `passes` answers their probes, `crashes_after` tells after how
+    many seconds one exits with 1 by itself, None for one that does not. What runs stands in `running`, by
+    namespace and pod, so that a test can let one crash.
     """
 
     def __init__(
@@ -71,16 +72,21 @@ class NullContainers:
         *,
         ending_seconds: float = 0.0,
         passes: Callable[[ContainerSpec], bool] = lambda _: True,
+        crashes_after: Callable[[ContainerSpec], float | None] = lambda _: None,
     ) -> None:
         self.agenda = agenda
         self.ending_seconds = ending_seconds
         self.passes = passes
+        self.crashes_after = crashes_after
         self.running: dict[tuple[str, str], NullContainer] = {}
 
     def start(self, spec: ContainerSpec, exited: Callable[[int], None]) -> NullContainer:
         """Pretend to start a container."""
         container = NullContainer(self, spec, exited)
         self.running[spec.namespace, spec.pod] = container
+        seconds = self.crashes_after(spec)
+        if seconds is not None:
+            self.agenda.later(seconds, lambda: container.exit(1))
         return container
 
     def stop(self) -> None:

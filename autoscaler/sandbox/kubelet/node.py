@@ -43,7 +43,10 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """All that the pods of a node share. `startup_seconds` draws how long one takes to start."""
+    """All that the pods of a node share.
+
+    `startup_seconds` draws how long one takes to start, `has_room` tells whether one more fits.
+    """
 
     store: Store
     agenda: Agenda
@@ -54,4 +57,5 @@ class Node:
     startup_seconds: Callable[[], float]
     name: Callable[[], str]
     address: Callable[[], str]
+    has_room: Callable[[], bool]
     ended: Callable[[Ending], None]

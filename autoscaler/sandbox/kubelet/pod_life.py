@@ -12,7 +12,9 @@ UNSCHEDULABLE = "sandbox/unschedulable"  # "true" in a pod's annotation of this 
 
 
 class PodLife:
-    """One pod from its creation to its end. Everything here happens on the agenda.
+    """One pod from its creation to its end, `scheduled` from when it has a node.
+
+    Everything here happens on the agenda.
 
     `begin` comes first, `observe` after each change of the pod in the store, `vanish` when it was
     removed there by force.
@@ -23,7 +25,7 @@ class PodLife:
         self._record = PodRecord(node, pod)
         self._run = ContainerRun(node, self._record, pod, self._over)
         self._pre_stop = dig(pod["spec"]["containers"][0], "lifecycle", "preStop", "exec", "command")
-        self._scheduled = False
+        self.scheduled = False
         self._told_at: float | None = None
         self._last_call: Timer | None = None
         self._killed = False
@@ -33,7 +35,10 @@ class PodLife:
         if (pod["metadata"].get("annotations") or {}).get(UNSCHEDULABLE) == "true":
             self._record.unscheduled("0/3 nodes are available: the pod asks to be unschedulable.")
             return
-        self._scheduled = True
+        if not self._node.has_room():
+            self._record.unscheduled("0/3 nodes are available: 3 Too many pods.")
+            return
+        self.scheduled = True
         self._record.bind(self._node.name())
         self._run.start_after(self._node.startup_seconds())
 
@@ -43,10 +48,16 @@ class PodLife:
             self._end(float(pod["metadata"].get("deletionGracePeriodSeconds", 0)))
         elif dig(pod, "status", "phase") in {"Failed", "Succeeded"}:
             self._give_up()
-        elif not self._scheduled:
+        elif not self.scheduled:
             self.begin(pod)
         else:
             self._run.retry_pull()
+
+    def retry(self) -> None:
+        """Look for a node once more."""
+        pod = self._record.read()
+        if pod is not None:
+            self.observe(pod)
 
     def vanish(self) -> None:
         """End what runs, without anybody left to be told."""

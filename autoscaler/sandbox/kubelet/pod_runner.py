@@ -25,7 +25,8 @@ class PodRunner:
     """Scheduler and kubelet of all pods.
 
     A pod's container starts after a time drawn from the range `startup_seconds`, the same times in
-    the same order for the same `seed`. `clock` returns aware UTC.
+    the same order for the same `seed`. `clock` returns aware UTC. All nodes together hold `room` pods, any
+    number where that is None; more wait until one of them ends.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class PodRunner:
         startup_seconds: tuple[float, float] = (0.0, 0.0),
         seed: int = 0,
         rules: Rules | None = None,
+        room: int | None = None,
     ) -> None:
         self._store = store
         self._agenda = agenda
@@ -58,6 +60,7 @@ class PodRunner:
             startup_seconds=lambda: draw.uniform(*startup_seconds),
             name=lambda: next(names),
             address=lambda: next(addresses),
+            has_room=lambda: room is None or sum(life.scheduled for life in self._lives.values()) < room,
             ended=self._ended,
         )
 
@@ -100,6 +103,14 @@ class PodRunner:
     def _ended(self, ending: Ending) -> None:
         self._endings.append(ending)
         del self._lives[ending.uid]
+        for uid in [uid for uid, life in self._lives.items() if not life.scheduled]:
+            self._agenda.soon(partial(self._look_again, uid))
+
+    def _look_again(self, uid: str) -> None:
+        """See whether there is room now for a pod that has waited for some."""
+        life = self._lives.get(uid)
+        if life is not None and not life.scheduled:
+            life.retry()
 
 
 def _addresses() -> Iterator[str]:
