@@ -139,6 +139,13 @@ CASES: dict[str, tuple[dict[str, Any], str, Severity, tuple[str, ...]]] = {
         ADVICE,
         ("a (minAvailable 1, allows none at present), b (maxUnavailable 1) covers",),
     ),
+    "partition": ({"partition": by(2)}, "PartitionSet", ADVICE, ("partition is 2", "until it is lowered")),
+    "rollout": (
+        {"updating": by("1 of 3 updated, w-1 missing")},
+        "RolloutInProgress",
+        ADVICE,
+        ("(1 of 3 updated, w-1 missing)", "rollout_hold_seconds"),
+    ),
     "an annotation that is ignored": (
         {"ignored_overrides": ("autoscaler/paused: 'ture' is neither true nor false: it is ignored",)},
         "OverrideIgnored",
@@ -168,13 +175,6 @@ CASES: dict[str, tuple[dict[str, Any], str, Severity, tuple[str, ...]]] = {
         "ReplicasAppliedServerSide",
         RISK,
         ('Helm (field manager "helm", server-side apply)', "409", "Leave replicas out"),
-    ),
-    "partition": ({"partition": by(2)}, "PartitionSet", ADVICE, ("partition is 2", "until it is lowered")),
-    "rollout": (
-        {"updating": by("1 of 3 updated, w-1 missing")},
-        "RolloutInProgress",
-        ADVICE,
-        ("(1 of 3 updated, w-1 missing)", "rollout_hold_seconds"),
     ),
 }
 
