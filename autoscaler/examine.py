@@ -65,6 +65,7 @@ def look(api: Api, view: ClusterView, target: TargetSettings) -> Habits:
     habits = cluster.declared(found, target, budgets, hpas.on(api, target.ref))
     habits = cluster.with_overrides(habits, found, target, time.time())
     habits = cluster.with_rollout(habits, seen)
+    habits = cluster.with_room(habits, api, found, seen)
     sources = UrlSources(api, view)
     try:
         url = sources.read(target, target.broker, sources.template(target, target.broker))

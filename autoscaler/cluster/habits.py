@@ -11,7 +11,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from autoscaler.cluster.client import Api
 from autoscaler.cluster.kinds import Container
+from autoscaler.cluster.quotas import room_on
 from autoscaler.cluster.shutdown import Unclear, cold_signal, shell_in_between
 from autoscaler.cluster.template import (
     NotInTemplate,
@@ -76,6 +78,7 @@ def unseen(target: TargetSettings, reason: str) -> Habits:
         hpas=missing,
         replica_writers=missing,
         applied_replicas=missing,
+        room=missing,
     )
 
 
@@ -122,6 +125,13 @@ def with_rollout(habits: Habits, seen: Reading[WorkerSet]) -> Habits:
     rollout = seen.value.rollout
     word = progress(rollout) if rollout is not None and seen.value.updating else ""
     return replace(habits, updating=fresh(word, SET))
+
+
+def with_room(habits: Habits, api: Api, found: Workload, seen: Reading[WorkerSet]) -> Habits:
+    """Return habits with for how many workers the quotas of the namespace have room, by asking now."""
+    if seen.value is None:
+        return replace(habits, room=unknown(SET, seen.detail))
+    return replace(habits, room=room_on(api, found, len(seen.value.places)))
 
 
 def by_options(habits: Habits, found: Workload, target: TargetSettings) -> Habits:

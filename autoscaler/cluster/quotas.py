@@ -10,16 +10,18 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from autoscaler.cluster.client import Api
-from autoscaler.cluster.kinds import Meta, Struct
+from autoscaler.cluster.client import Api, ApiError
+from autoscaler.cluster.kinds import Listing, Meta, Struct
 from autoscaler.cluster.mirror import Mirror
 from autoscaler.cluster.quota_kinds import LimitRange, ResourceQuota, namespace_limits, worker_shape
 from autoscaler.cluster.view import EVERYWHERE, ClusterView
 from autoscaler.cluster.watch import Watcher
 from autoscaler.cluster.workloads import StatefulSet, Workload
-from autoscaler.core.model import TargetRef
+from autoscaler.core.model import Reading, TargetRef, fresh, unknown
 from autoscaler.core.quarters import Quarters, is_exceeded
-from autoscaler.core.quota import NamespaceLimits, WorkerShape
+from autoscaler.core.quota import NamespaceLimits, Room, WorkerShape, room
+
+SOURCE = "ResourceQuotas and LimitRanges"
 
 
 class PersistentVolumeClaim(Struct, frozen=True):
@@ -154,6 +156,23 @@ class NamespaceQuotas:
         middle = f"-{target.name}-"
         names = (claim.metadata.name for claim in sight.claims.group(target.namespace))
         return frozenset(name for name in names if middle in name)
+
+
+def room_on(api: Api, found: Workload, there: int) -> Reading[Room]:
+    """Return for how many workers a namespace has room, by asking now; `there` are those that it has.
+
+    Claims that it kept count as made: what is told errs on the side of more room.
+    """
+    namespace = found.metadata.namespace
+    try:
+        quotas = api.get(_path(namespace, "resourcequotas"), Listing[ResourceQuota]).items
+        ranges = api.get(_path(namespace, "limitranges"), Listing[LimitRange]).items
+    except ApiError as error:
+        return unknown(SOURCE, f"they cannot be read: {error.message}")
+    limits = namespace_limits(quotas or (), ranges or ())
+    shape = worker_shape(found.spec.template)
+    more = room(limits, shape)
+    return fresh(Room(None if more.pods is None else there + more.pods, more.bounds), SOURCE)
 
 
 def _path(namespace: str, plural: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from autoscaler.core.hpa import Hpa
 from autoscaler.core.model import Reading, unknown
 from autoscaler.core.policy import HpaMode
+from autoscaler.core.quota import Room
 from autoscaler.core.writers import Writer
 
 
@@ -47,6 +48,7 @@ LABELS = {
     "hpas": "HorizontalPodAutoscalers",
     "replica_writers": "who writes spec.replicas",
     "applied_replicas": "whether an apply sets spec.replicas",
+    "room": "what the quotas have room for",
 }
 """What a reading is called for people."""
 
@@ -63,7 +65,8 @@ class Habits:
     the pool. `longest_task_seconds` is the longest that a task has run of those that run now. `overrides`
     are what annotations order at present, `ignored_overrides` what of them is ignored, and why, in words
     for people. `replica_writers` hold the replicas by the object's record, `applied_replicas` says that they
-    are part of what was applied last. `min_replicas`, `max_replicas`, `hpa_mode`, `expected_task_seconds` and
+    are part of what was applied last. `room` is for how many workers the namespace has room, those that are
+    there included. `min_replicas`, `max_replicas`, `hpa_mode`, `expected_task_seconds` and
     `configured_visibility_seconds` are the target's own settings.
     """
 
@@ -92,6 +95,7 @@ class Habits:
     hpas: Reading[tuple[Hpa, ...]] = UNSEEN
     replica_writers: Reading[tuple[Writer, ...]] = UNSEEN
     applied_replicas: Reading[bool] = UNSEEN
+    room: Reading[Room] = UNSEEN
 
 
 def gaps(habits: Habits) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from autoscaler.core.findings import advice as _advice
 from autoscaler.core.findings import risk as _risk
 from autoscaler.core.habits import Budget, Habits, gaps
 from autoscaler.core.lint_hpa import HPA_FINDINGS
+from autoscaler.core.lint_quota import QUOTA_FINDINGS
 from autoscaler.core.model import TargetRef
 from autoscaler.core.writers import APPLY, WriterKind
 
@@ -36,8 +37,8 @@ def examined(target: TargetRef, habits: Habits) -> Examined:
 
 
 def lint(habits: Habits) -> tuple[Finding, ...]:
-    """Return what there is to say about a target, in the order of `FINDINGS`, then about its HPAs."""
-    found = (finding(habits) for finding in (*FINDINGS, *HPA_FINDINGS))
+    """Return what there is to say about a target, in the order of `FINDINGS`, then of its HPAs and quotas."""
+    found = (finding(habits) for finding in (*FINDINGS, *HPA_FINDINGS, *QUOTA_FINDINGS))
     return tuple(one for one in found if one is not None)
 
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from autoscaler.cluster.client import Api
-from autoscaler.cluster.quotas import NamespaceQuotas
+from autoscaler.cluster.quotas import NamespaceQuotas, room_on
 from autoscaler.cluster.view import ClusterView
 from autoscaler.core.model import TargetRef
-from autoscaler.core.quota import room
+from autoscaler.core.quota import Room, room
 from autoscaler.sandbox.api.faults import Matching
 from autoscaler.sandbox.api.server import ApiServer
 from tests.kube import JSON, Kube
@@ -117,6 +117,34 @@ def test_a_target_that_is_not_there_has_no_quarters(kube: Kube, quotas: Namespac
     kube.make_set()
     eventually(lambda: quotas.quarters(TargetRef(kube.namespace, "w")) is not None)
     assert quotas.quarters(TargetRef(kube.namespace, "missing")) is None
+
+
+@pytest.mark.cluster
+def test_the_room_of_a_namespace_is_told_when_asked(api: Api, kube: Kube, view: ClusterView):
+    """For all workers, those that are there included; without a quota for any number."""
+    target = TargetRef(kube.namespace, "w")
+    kube.make_set(change=half_a_core)
+    eventually(lambda: view.workload(target) is not None)
+    found = view.workload(target)
+    assert found is not None
+    assert room_on(api, found, 3).value == Room(None)
+    make(kube, "resourcequotas", "team", {"hard": {"requests.cpu": "2"}})
+
+    def told() -> int | None:
+        answer = room_on(api, found, 3).value
+        return None if answer is None else answer.pods
+
+    eventually(lambda: told() == 7, "its use is counted")
+
+
+def test_without_the_right_there_is_no_telling(api: Api, kube: Kube, view: ClusterView, server: ApiServer):
+    """And the answer is told in its place."""
+    kube.make_set()
+    eventually(lambda: view.workload(TargetRef(kube.namespace, "w")) is not None)
+    found = view.workload(TargetRef(kube.namespace, "w"))
+    assert found is not None
+    server.faults.fail(403, Matching(resource="limitranges"), message="you may not")
+    assert room_on(api, found, 0).detail == "they cannot be read: you may not"
 
 
 def test_without_the_right_to_read_them_nothing_is_waited_for(

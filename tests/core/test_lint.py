@@ -13,6 +13,7 @@ from autoscaler.core.findings import Severity
 from autoscaler.core.habits import LABELS, UNSEEN, Budget, Habits, gaps
 from autoscaler.core.lint import FINDINGS, examined, lint
 from autoscaler.core.model import Reading, TargetRef, fresh, unknown
+from autoscaler.core.quota import Room
 from autoscaler.core.writers import Writer
 
 RISK, ADVICE = Severity.RISK, Severity.ADVICE
@@ -42,6 +43,7 @@ GOOD = Habits(
     visibility_seconds=by(86400.0),
     longest_task_seconds=by(5400.0),
     hpas=by(()),
+    room=by(Room(None)),
     replica_writers=by((Writer("autoscaler", "Update", "scale"),)),
     applied_replicas=by(value=False),
 )
