@@ -10,9 +10,11 @@ import structlog
 from autoscaler.core.decide import decide
 from autoscaler.core.history import History
 from autoscaler.core.model import Outcome, OutcomeKind, stale, unknown
+from autoscaler.core.policy import HpaMode
 from autoscaler.report.fan import Reporters
 from autoscaler.report.log import LogReporter, set_up
 from tests.builders import TARGET, annotated, depth, policy, rules, snapshot
+from tests.core.test_hpa import beside, decided, hpa
 
 
 @pytest.fixture
@@ -48,6 +50,26 @@ def test_a_decision_is_one_line_with_inputs_steps_and_outcome(out):
     assert [step["reason"] for step in line["steps"]] == ["WorkWaiting", "MaxReplicas"]
     assert line["inputs"]["queues"] == {"default": 7}
     assert (line["inputs"]["broker_quality"], line["inputs"]["delivered"]) == ("fresh", 0)
+
+
+@pytest.mark.parametrize(
+    ("current", "reading", "kind", "words"),
+    [
+        (0, depth(3), OutcomeKind.APPLIED, "0 → 3, minReplicas of HPA cpu 1 → 3: 3 ready"),
+        (3, depth(3), OutcomeKind.APPLIED, "stays at 3, minReplicas of HPA cpu 1 → 3: 3 ready"),
+        (0, depth(3), OutcomeKind.CONFLICT, "0 → 3 dropped"),
+    ],
+    ids=["with the replicas", "alone", "not at all"],
+)
+def test_the_floor_of_an_hpa_is_said(out, current, reading, kind, words):
+    """With the replicas, or by itself."""
+    seen = beside(snapshot(current, reading), hpa())
+    decision = decided(seen, HpaMode.FLOOR)
+    LogReporter().report(seen, decision, Outcome(kind, decision.replicas))
+    (line,) = lines(out)
+    assert words in line["event"]
+    assert line["floor"] == {"hpa": "cpu", "was": 1, "to": 3}
+    assert line["inputs"]["hpa"] == ["HPA cpu (1 to 10 on cpu)"]
 
 
 def test_a_pause_is_a_line_when_it_begins_and_when_it_ends(out):
