@@ -14,7 +14,7 @@ from autoscaler.core.limits.writers import contention, manual
 from autoscaler.core.model import TargetRef, unknown
 from autoscaler.core.others import Others, Write
 from autoscaler.core.writers import NOBODY, Writer
-from tests.builders import NOW, TARGET, depth, later, pods, policy, reasons, rules, snapshot, worker
+from tests.builders import NOW, TARGET, annotated, depth, later, pods, policy, reasons, rules, snapshot, worker
 
 HELM = Writer("helm", "Apply", written_at=NOW)
 SCALE = Writer("kubectl", "Update", "scale")
@@ -192,6 +192,23 @@ def test_a_persons_number_is_kept(before, after, current, proposed, kept):
         assert step.reason == "ManualReplicas"
         expected = f"kubectl scale asked for {after}: kept until 13:56:40 UTC (manual_grace_seconds)"
         assert step.message == expected
+
+
+def test_a_number_ordered_by_annotation_goes_before_a_persons():
+    """It is the plainer order, and the docs promise it at once; whatever the person did just before."""
+    history = History.seeded(0.0, 5).overwritten(990.0, Write(5, 0, SCALE), policy())
+    ordered = annotated(snapshot(0, depth(9)), paused_replicas="3")
+    assert decide(ordered, policy(), history).replicas == 3
+
+
+@pytest.mark.parametrize(("current", "kept"), [(1, 4), (9, 9)])
+def test_a_persons_number_brings_nobody_whom_the_database_cannot_take(current, kept):
+    """What a person has asked for is left; after a deploy no more are called than have connections."""
+    held = replace(policy(), max_db_connections=8, db_connections_per_worker=2)
+    history = History.seeded(0.0, 2).overwritten(990.0, Write(2, 9, SCALE), held)
+    if current == 1:
+        history = history.overwritten(995.0, Write(9, 1, HELM), held)
+    assert decide(snapshot(current, depth(1)), held, history).replicas == kept
 
 
 def test_no_grace_keeps_nothing():
