@@ -9,7 +9,7 @@ from autoscaler.core.decide import decide
 from autoscaler.core.history import History
 from autoscaler.core.model import Decision, Quality, TargetRef, WorkerPod, unknown
 from autoscaler.core.overrides import parse as parse_overrides
-from autoscaler.core.policy import Policy
+from autoscaler.core.policy import Fallback, FallbackMode, Policy
 from autoscaler.core.quarters import Contest, is_exceeded
 from autoscaler.core.quota import NamespaceLimits, Quota
 from autoscaler.core.reserve import parse
@@ -194,6 +194,15 @@ def test_the_database_has_connections_for_so_many_workers(most: int | None, each
     if most is not None:
         assert decision.reason == "DatabaseConnections"
         assert decision.steps[-1].message == f"max_db_connections is {most}, at {each} for each worker"
+
+
+@pytest.mark.parametrize("mode", [FallbackMode.AT_LEAST, FallbackMode.STATIC])
+def test_a_fallback_keeps_within_the_databases_connections(mode: FallbackMode):
+    """Whoever does not know the demand calls up no more than whoever does."""
+    rule = Fallback(mode, 30, after_seconds=60.0)
+    held = replace(policy(most=40), max_db_connections=100, db_connections_per_worker=18, fallback=rule)
+    decision = decided(snapshot(0, unknown("redis", "silent"), at=1000.0), held)
+    assert (decision.replicas, decision.reason) == (5, "Fallback")
 
 
 def test_a_quota_is_exceeded_by_what_it_counts():
