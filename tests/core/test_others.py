@@ -48,11 +48,11 @@ def test_a_foreign_lowering_is_told_with_its_author_and_whom_it_ends():
 @pytest.mark.parametrize(
     ("write", "warning", "words"),
     [
-        (Write(4, 2, SCALE), True, "which ends 2 workers by SIGTERM; kept for 600 s, and no more"),
+        (Write(4, 2, SCALE), True, "which ends 2 workers by SIGTERM; kept for 600 s, neither more nor fewer"),
         (
             Write(2, 4, SCALE),
             False,
-            'scale (field manager "kubectl", Update of scale); kept for 600 s, or more',
+            'scale (field manager "kubectl", Update of scale); kept for 600 s, no fewer',
         ),
         (Write(2, 4), False, "by somebody; answered by what the demand asks for"),
         (Write(4, 3, Writer("keda", "Update", "scale")), True, "by KEDA"),
@@ -72,6 +72,37 @@ def test_of_a_deployment_it_is_not_known_whom_a_lowering_ends():
     ((notice,), _) = told(Write(4, 1, HELM), replace(seen, workers=replace(seen.workers, pods=free)))
     assert "which ends 3 workers of the Deployment's choice" in notice.message
     assert (notice.pods, notice.warning) == ((), True)
+
+
+@pytest.mark.parametrize(
+    ("orders", "answer"),
+    [
+        ({"paused": "true"}, "; left as it is: paused by annotation"),
+        ({"paused_replicas": "3"}, "; not kept: paused-replicas is 3 by annotation"),
+        ({"paused": "true", "paused_replicas": "3"}, "; not kept: paused-replicas is 3 by annotation"),
+        ({"min_replicas": "3"}, "; answered by what the demand asks for"),
+        ({"exclude": "true"}, None),
+    ],
+)
+def test_a_write_is_told_with_what_annotations_make_of_it(orders, answer):
+    """Nothing that is not going to happen is promised; what is left alone is nobody's news."""
+    answers, _ = told(Write(4, 2, HELM), annotated(snapshot(4), **orders))
+    assert [notice.message.endswith(str(answer)) for notice in answers] == [True] * (answer is not None)
+
+
+def test_a_deploy_over_a_persons_number_is_told_with_that():
+    """It is not the demand alone that answers it."""
+    before = Others(2).wrote(990.0, Write(2, 5, SCALE), GRACE)
+    ((notice,), _) = told(Write(5, 1, HELM), snapshot(5), before)
+    assert notice.message.endswith("; answered by the demand, and the 5 that kubectl scale asked for")
+
+
+@pytest.mark.parametrize("kind", ["StatefulSet", "Deployment"])
+def test_a_lowering_that_ends_nobody_does_not_warn(kind):
+    """There were no pods yet, so none is said to end."""
+    seen = replace(snapshot(0), target=TargetRef("data", "worker", kind))
+    ((notice,), _) = told(Write(4, 0, HELM), seen)
+    assert (notice.warning, "SIGTERM" in notice.message) == (False, False)
 
 
 def test_few_at_work_are_all_named():
@@ -134,6 +165,19 @@ def test_who_reverses_us_again_and_again_is_yielded_to(times, seconds):
     assert (reasons_told[-1] == ["ForeignWrite", "FightingWriter"]) is bool(seconds)
     if rival is not None:
         assert others.fighting(rival.until) is None
+
+
+@pytest.mark.parametrize(
+    ("times", "often"),
+    [([0.0, 10.0, 20.0, 30.0], " 4 times within 10 minutes: "), ([0.0, 10.0, 20.0, 30.0, 700.0], " again: ")],
+)
+def test_a_fight_is_told_with_how_often_it_was_reversed(times, often):
+    """The first time; later on one more reversal is enough."""
+    others, _ = fight(HELM, times[:-1])
+    before, write = others.asked(5), Write(5, 1, HELM)
+    after = before.wrote(times[-1], write, GRACE)
+    (_, notice) = notices(write, replace(snapshot(1), at=times[-1]), before, after)
+    assert f"has reversed what was asked for{often}" in notice.message
 
 
 def test_writers_that_do_not_reverse_us_are_no_rivals():
