@@ -14,7 +14,19 @@ from autoscaler.core.limits.writers import contention, manual
 from autoscaler.core.model import TargetRef, unknown
 from autoscaler.core.others import Others, Write
 from autoscaler.core.writers import NOBODY, Writer
-from tests.builders import NOW, TARGET, annotated, depth, later, pods, policy, reasons, rules, snapshot, worker
+from tests.builders import (
+    NOW,
+    TARGET,
+    annotated,
+    depth,
+    later,
+    pods,
+    policy,
+    reasons,
+    rules,
+    snapshot,
+    worker,
+)
 
 HELM = Writer("helm", "Apply", written_at=NOW)
 SCALE = Writer("kubectl", "Update", "scale")
