@@ -74,8 +74,22 @@ def test_a_conflict_tells_who_was_in_the_way(api: Api, kube: Kube, view: Cluster
     uid = uid_of(view, kube)
     view.stop()
     kube.patch_set({"spec": {"replicas": 2}}, sub="scale", manager="kubectl")
-    assert ApiScaler(api, view).scale(decided(kube, uid, 1, 4)).kind is OutcomeKind.CONFLICT
+    outcome = ApiScaler(api, view).scale(decided(kube, uid, 1, 4))
+    assert (outcome.kind, outcome.message) == (OutcomeKind.CONFLICT, "kubectl scale has asked for 2")
     assert (seen(view, kube), writer(view, kube).name) == (2, "kubectl scale")
+
+
+@pytest.mark.cluster
+def test_a_write_of_ours_that_was_thought_lost_is_nobody_elses(api: Api, kube: Kube, view: ClusterView):
+    """Its answer never came, so the next try meets it; or another process of ours was first."""
+    kube.make_set(replicas=1)
+    uid = uid_of(view, kube)
+    view.stop()
+    kube.patch_set({"spec": {"replicas": 4}}, sub="scale", manager="autoscaler")
+    outcome = ApiScaler(api, view).scale(decided(kube, uid, 1, 4))
+    assert (outcome.kind, outcome.replicas) == (OutcomeKind.CONFLICT, 4)
+    assert outcome.message == "autoscaler has asked for 4"
+    assert writer(view, kube).kind is WriterKind.OURS
 
 
 @pytest.mark.parametrize(
