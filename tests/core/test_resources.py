@@ -8,12 +8,14 @@ from autoscaler.core.allotment import Contender
 from autoscaler.core.decide import decide
 from autoscaler.core.history import History
 from autoscaler.core.model import Decision, Quality, TargetRef, WorkerPod, unknown
+from autoscaler.core.others import Others, Rival
 from autoscaler.core.overrides import parse as parse_overrides
 from autoscaler.core.policy import Fallback, FallbackMode, Policy
 from autoscaler.core.quarters import Contest, is_exceeded
 from autoscaler.core.quota import NamespaceLimits, Quota
 from autoscaler.core.reserve import parse
 from autoscaler.core.snapshot import Snapshot
+from autoscaler.core.writers import Writer
 from tests.builders import TARGET, cordon, depth, policy, reasons, snapshot
 from tests.builders import worker as worker_of
 from tests.core.quota.build import limit_range, quota, rules, worker
@@ -121,6 +123,16 @@ def test_nothing_is_taken_back_from_a_paused_target():
         seen = asked_for(20, 10)
         held = replace(seen, workers=replace(seen.workers, overrides=parse_overrides(annotations)))
         assert decided(within(held, limits("5", "3"))).replicas == 20
+
+
+def test_nothing_is_taken_back_in_a_fight():
+    """Whoever asks for too many again and again would do so once more: nothing is written for a while."""
+    rival = Rival(Writer("argocd-controller"), (900.0,), fights=1, until=1060.0)
+    yielding = replace(History.seeded(0.0, 20), others=Others(20, rivals=(rival,)))
+    for hard in ("5", "3"):
+        seen = within(asked_for(20, 10), limits("5", hard))
+        assert decide(seen, policy(most=40), yielding).replicas == 20
+        assert decide(replace(seen, at=1060.0), policy(most=40), yielding).replicas <= 10
 
 
 def test_it_is_not_taken_back_while_pods_may_be_on_their_way():
