@@ -103,9 +103,10 @@ class Others:
     def resumed(self, at: float, now: float, writer: Writer, grace_seconds: float) -> Others:
         """Return the memory of somebody who has just arrived and reads who wrote the replicas, and when.
 
-        Whether they were raised or lowered is not known then, so they are kept just so.
+        Whether they were raised or lowered is not known then, so they are kept just so. What the object
+        was made with is no number that somebody has scaled to.
         """
-        if writer.kind is not WriterKind.PERSON or writer.written_at is None:
+        if writer.kind is not WriterKind.PERSON or writer.written_at is None or writer.created:
             return self
         left = writer.written_at + grace_seconds - now
         if left <= 0:

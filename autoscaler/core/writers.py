@@ -72,13 +72,14 @@ class Writer:
 
     `operation` is Update, or Apply for server-side apply; `subresource` is scale for whoever went through
     it. `written_at` is in seconds since the epoch, None where the record has no time, which is the rule
-    for writes by way of `/scale`.
+    for writes by way of `/scale`. `created` says that the object was made with them.
     """
 
     manager: str
     operation: str = "Update"
     subresource: str = ""
     written_at: float | None = None
+    created: bool = False
 
     @property
     def kind(self) -> WriterKind:

@@ -112,6 +112,18 @@ def test_recorded_owners_are_understood(recording: str, writers: list[tuple[str,
     assert found.metadata.name == body["metadata"]["name"]
 
 
+@pytest.mark.parametrize(
+    ("written", "created"), [("2026-11-24T12:00:00Z", True), ("2026-11-24T12:00:01Z", False)]
+)
+def test_who_made_an_object_has_not_scaled_it(written: str, created: bool):
+    """What it was made with is nobody's answer to what the autoscaler does."""
+    entry = {"manager": "Mozilla", "operation": "Update", "time": written}
+    entry |= {"fieldsV1": {"f:spec": {"f:replicas": {}}}}
+    meta = {"creationTimestamp": "2026-11-24T12:00:00Z", "managedFields": [entry]}
+    (found,) = msgspec.convert({"metadata": meta}, StatefulSet).metadata.replica_writers
+    assert found.created is created
+
+
 def test_an_object_without_a_record_names_nobody():
     """Such as one that was written before records were kept."""
     for meta in ({}, {"managedFields": None}, {"managedFields": [{"manager": "helm"}]}):

@@ -278,6 +278,7 @@ def test_no_grace_keeps_nothing():
         (Writer("kubectl-edit", written_at=NOW - 100.0), 500.0),
         (Writer("kubectl-edit", written_at=NOW + 50.0), 600.0),  # by a clock that is ahead
         (Writer("kubectl-edit", written_at=NOW - 600.0), None),
+        (Writer("Mozilla", written_at=NOW - 100.0, created=True), None),  # nobody has scaled it yet
         (SCALE, None),
         (replace(HELM, written_at=NOW), None),
     ],
