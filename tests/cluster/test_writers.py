@@ -117,8 +117,8 @@ def test_recorded_owners_are_understood(recording: str, writers: list[tuple[str,
 )
 def test_who_made_an_object_has_not_scaled_it(written: str, created: bool):
     """What it was made with is nobody's answer to what the autoscaler does."""
-    entry = {"manager": "Mozilla", "operation": "Update", "time": written}
-    entry |= {"fieldsV1": {"f:spec": {"f:replicas": {}}}}
+    fields: JSON = {"f:spec": {"f:replicas": {}}}
+    entry = {"manager": "Mozilla", "operation": "Update", "time": written, "fieldsV1": fields}
     meta = {"creationTimestamp": "2026-11-24T12:00:00Z", "managedFields": [entry]}
     (found,) = msgspec.convert({"metadata": meta}, StatefulSet).metadata.replica_writers
     assert found.created is created
