@@ -23,7 +23,8 @@ def notices(write: Write, snapshot: Snapshot, before: Others, after: Others) -> 
         quiet = before.hpa_seen_at is None or snapshot.at - before.hpa_seen_at > QUIET_SECONDS
         told = [_of_the_hpa(write, snapshot)] if quiet else []
     else:
-        told = [_of_the_write(write, snapshot, after)]
+        known = before.frequent(snapshot.at, write.writer)
+        told = [] if known else [_of_the_write(write, snapshot, after)]
     if snapshot.overrides.get(Key.EXCLUDE) is not None:
         return ()
     return (*told, *_of_a_fight(snapshot, before, after))
@@ -39,6 +40,8 @@ def _of_the_hpa(write: Write, snapshot: Snapshot) -> Notice:
 
 def _of_the_write(write: Write, snapshot: Snapshot, after: Others) -> Notice:
     ended, answer = _ended(write, snapshot), _answer(write, snapshot, after)
+    if after.frequent(snapshot.at, write.writer):
+        answer = f"{answer}; it writes again and again, of which no more is told"
     message = f"replicas {write.before} → {write.after} by {write.writer}{ended}; {answer}"
     return Notice("ForeignWrite", message, ending(write, snapshot), warning=bool(ended))
 

@@ -12,7 +12,7 @@ from autoscaler.core.history import History
 from autoscaler.core.limits.view import View
 from autoscaler.core.limits.writers import contention, manual
 from autoscaler.core.model import TargetRef, unknown
-from autoscaler.core.others import Others, Write
+from autoscaler.core.others import FIGHT_SECONDS, RECENT, WRITES_TOLD, Others, Write
 from autoscaler.core.writers import NOBODY, Writer
 from tests.builders import (
     NOW,
@@ -107,6 +107,20 @@ def test_a_deploy_over_a_persons_number_is_told_with_that():
     before = Others(2).wrote(990.0, Write(2, 5, SCALE), GRACE)
     ((notice,), _) = told(Write(5, 1, HELM), snapshot(5), before)
     assert notice.message.endswith("; answered by the demand, and the 5 that kubectl scale asked for")
+
+
+def test_each_writer_is_told_for_itself():
+    """What one does again and again keeps nobody from hearing of another, nor for longer than it lasts."""
+    others = Others(5)
+    for at in range(WRITES_TOLD + 1):
+        assert not others.frequent(float(at), HELM)
+        others = others.wrote(float(at), Write(5, 1 + at % 2, HELM), GRACE)
+    assert (others.frequent(20.0, HELM), others.frequent(20.0, NOBODY)) == (True, False)
+    assert notices(Write(1, 2, HELM), snapshot(2, at=20.0), others, others) == ()
+    assert not others.frequent(FIGHT_SECONDS, HELM)
+    for at in range(1000):
+        others = others.wrote(float(at) / 10, Write(5, 1 + at % 2, SCALE), GRACE)
+    assert len(others.recent) == RECENT
 
 
 @pytest.mark.parametrize("kind", ["StatefulSet", "Deployment"])
