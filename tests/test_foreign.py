@@ -7,6 +7,7 @@ import pytest
 from autoscaler.cluster.scale import DryRunScaler
 from autoscaler.config.scaling import RateSettings, ScaleDownSettings, ScaleUpSettings
 from autoscaler.core.model import Outcome, OutcomeKind, WorkerPod
+from autoscaler.core.others import FIGHT_SECONDS, WRITES_TOLD
 from autoscaler.core.writers import Writer
 from tests.builders import NOW, depth, worker
 from tests.test_reconcile import Bench
@@ -174,6 +175,24 @@ def test_an_hpa_beside_us_is_told_once():
         write(bench, replicas, HPA)
         bench.tick(depth(3))
     assert told(bench) == ["HpaWrite"]
+
+
+@pytest.mark.parametrize("live", [True, False], ids=["live", "dry run"])
+def test_who_writes_every_few_seconds_is_not_told_every_few_seconds(live):
+    """Some other autoscaler, for an hour: a dry run beside it has nothing else to say than that."""
+    bench = Bench(1, scaler=None if live else DryRunScaler())
+    bench.tick(depth(3))
+    for number in range(240):
+        write(bench, 1 + number % 2, Writer("my-scaler", "Update", "scale"))
+        for _ in range(15):
+            bench.tick(depth(3))
+    foreign = [notice for notice in bench.reporter.notices if notice.reason == "ForeignWrite"]
+    assert len(foreign) == WRITES_TOLD + 1
+    assert foreign[-1].message.endswith("; it writes again and again, of which no more is told")
+    bench.tick(depth(3), seconds=FIGHT_SECONDS)
+    write(bench, 7, Writer("my-scaler", "Update", "scale"))
+    bench.tick(depth(3))
+    assert told(bench).count("ForeignWrite") == WRITES_TOLD + 2
 
 
 def test_a_dry_run_tells_the_same():

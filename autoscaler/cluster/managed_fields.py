@@ -49,6 +49,7 @@ class ManagedFields(Struct, frozen=True):
 class ManagedMeta(Meta, frozen=True):
     """ObjectMeta with the record."""
 
+    creation_timestamp: str | None = None
     managed_fields: tuple[ManagedFields, ...] | None = ()
 
     @property
@@ -60,6 +61,7 @@ class ManagedMeta(Meta, frozen=True):
                 entry.operation,
                 entry.subresource,
                 datetime.fromisoformat(entry.time).timestamp() if entry.time else None,
+                created=entry.time is not None and entry.time == self.creation_timestamp,
             )
             for entry in self.managed_fields or ()
             if entry.holds_replicas

@@ -20,7 +20,7 @@ from autoscaler.cluster.kinds import Scale
 from autoscaler.cluster.view import ClusterView
 from autoscaler.cluster.workloads import KINDS, StatefulSet, Workload, path_of
 from autoscaler.core.model import Decision, Outcome, OutcomeKind, TargetRef
-from autoscaler.core.writers import FIELD_MANAGER
+from autoscaler.core.writers import FIELD_MANAGER, latest
 
 CONTRADICTIONS = frozenset({HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY})
 REFUSALS = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
@@ -65,7 +65,7 @@ class ApiScaler:
         if live.metadata.uid != decision.uid:
             return Outcome(OutcomeKind.CONFLICT, replicas, "it was deleted and made anew")
         if replicas != decision.current:
-            message = f"somebody else has asked for {replicas}"
+            message = f"{latest(live.metadata.replica_writers).name} has asked for {replicas}"
             return Outcome(OutcomeKind.CONFLICT, replicas, message)
         if refusal.status == HTTPStatus.CONFLICT:
             return Outcome(OutcomeKind.CONFLICT, replicas, "somebody else wrote at the same time")

@@ -170,15 +170,19 @@ def _direction(before: int, after: int) -> str:
 
 
 def _obstacles(decision: Decision, outcome: Outcome) -> Obstacles:
-    """Return the limits worth an Event that bind, each with the demand beside it, and a write's trouble."""
+    """Return the limits worth an Event that bind, each with the demand beside it, and a write's trouble.
+
+    Nothing stands in the way of a target that is left alone.
+    """
     demand = decision.steps[0]
+    alone = any(step.reason == "Excluded" for step in decision.steps)
     found = {
         step.reason: (
             BY_NAME[step.reason],
             step.message if step is demand else f"{step.message} ({demand.message})",
         )
         for step in decision.steps
-        if step.reason in BY_NAME
+        if step.reason in BY_NAME and not alone
     }
     if outcome.kind in {OutcomeKind.REFUSED, OutcomeKind.FAILED}:
         sentence = f"{decision.current} → {decision.replicas} {outcome.kind}: {outcome.message}"

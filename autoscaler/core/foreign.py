@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from autoscaler.core.limits.view import NAMED
 from autoscaler.core.model import Notice
-from autoscaler.core.others import QUIET_SECONDS, Others, Write
+from autoscaler.core.others import FIGHT_SECONDS, QUIET_SECONDS, Others, Rival, Write
+from autoscaler.core.overrides import Key
 from autoscaler.core.snapshot import Snapshot
 from autoscaler.core.writers import WriterKind
 
@@ -29,7 +30,10 @@ def notices(
         quiet = before.hpa_seen_at is None or snapshot.at - before.hpa_seen_at > QUIET_SECONDS
         told = [_of_the_hpa(write, snapshot)] if quiet else []
     else:
-        told = [_of_the_write(write, snapshot, after)]
+        known = before.frequent(snapshot.at, write.writer)
+        told = [] if known else [_of_the_write(write, snapshot, after)]
+    if snapshot.overrides.get(Key.EXCLUDE) is not None:
+        return ()
     return (*told, *_of_a_fight(snapshot, before, after))
 
 
@@ -48,15 +52,28 @@ def _of_our_neighbour(write: Write, snapshot: Snapshot) -> Notice:
 
 
 def _of_the_write(write: Write, snapshot: Snapshot, after: Others) -> Notice:
+    ended, answer = _ended(write, snapshot), _answer(write, snapshot, after)
+    if after.frequent(snapshot.at, write.writer):
+        answer = f"{answer}; it writes again and again, of which no more is told"
+    message = f"replicas {write.before} → {write.after} by {write.writer}{ended}; {answer}"
+    return Notice("ForeignWrite", message, ending(write, snapshot), warning=bool(ended))
+
+
+def _answer(write: Write, snapshot: Snapshot, after: Others) -> str:
+    """Return what is made of a write, by the limit that has the last word on it."""
     hold, rival, at = after.kept(snapshot.at), after.fighting(snapshot.at), snapshot.at
-    if write.writer.kind is WriterKind.PERSON and hold is not None:
-        answer = f"kept for {hold.until - at:.0f} s, {'and no more' if hold.exact else 'or more'}"
-    elif rival is not None:
-        answer = f"left as it is for {rival.until - at:.0f} s"
-    else:
-        answer = "answered by what the demand asks for"
-    message = f"replicas {write.before} → {write.after} by {write.writer}{_ended(write, snapshot)}; {answer}"
-    return Notice("ForeignWrite", message, ending(write, snapshot), warning=write.after < write.before)
+    paused, pinned = (snapshot.overrides.get(key) for key in (Key.PAUSED, Key.PAUSED_REPLICAS))
+    if paused is not None and pinned is None:
+        return f"left as it is: {paused}"
+    if rival is not None:
+        return f"left as it is for {rival.until - at:.0f} s"
+    if pinned is not None:
+        return f"not kept: {pinned}"
+    if hold is None:
+        return "answered by what the demand asks for"
+    if write.writer.kind is WriterKind.PERSON:
+        return f"kept for {hold.until - at:.0f} s, {'neither more nor fewer' if hold.exact else 'no fewer'}"
+    return f"answered by the demand, and the {hold.replicas} that {hold.writer.name} asked for"
 
 
 def _of_a_fight(snapshot: Snapshot, before: Others, after: Others) -> tuple[Notice, ...]:
@@ -65,12 +82,19 @@ def _of_a_fight(snapshot: Snapshot, before: Others, after: Others) -> tuple[Noti
     return tuple(
         Notice(
             "FightingWriter",
-            f"{rival.writer} has reversed what was asked for {len(rival.reversals)} times in a short while: "
+            f"{rival.writer} has reversed what was asked for {_how_often(rival)}: "
             f"its number is left alone for {rival.until - snapshot.at:.0f} s, whatever the demand",
         )
         for rival in after.rivals
         if rival.fights > fights.get(rival.writer.manager, 0)
     )
+
+
+def _how_often(rival: Rival) -> str:
+    """Return what made it a fight: many reversals, and after a first fight any one."""
+    if rival.fights > 1:
+        return "again"
+    return f"{len(rival.reversals)} times within {FIGHT_SECONDS / 60:.0f} minutes"
 
 
 def ending(write: Write, snapshot: Snapshot) -> tuple[str, ...]:
@@ -84,11 +108,12 @@ def ending(write: Write, snapshot: Snapshot) -> tuple[str, ...]:
 
 def _ended(write: Write, snapshot: Snapshot) -> str:
     """Return how many workers a lowering ends, and which of them are known to be at work."""
-    if write.after >= write.before:
-        return ""
     gone = ending(write, snapshot)
+    ends_any = gone or (snapshot.target.kind == "Deployment" and len(snapshot.workers.pods) > write.after)
+    if write.after >= write.before or not ends_any:
+        return ""
     if snapshot.target.kind != "StatefulSet":
-        count = max(0, len(snapshot.workers.pods) - write.after)
+        count = len(snapshot.workers.pods) - write.after
         return f", which ends {count} workers of the Deployment's choice by SIGTERM"
     busy = _at_work(write, snapshot)
     if not busy:

@@ -19,6 +19,12 @@ FIGHT_SECONDS = 600.0
 REVERSALS_ANSWERED = 3
 """So many reversals by one writer within `FIGHT_SECONDS` are answered at once; the next one is a fight."""
 
+WRITES_TOLD = 10
+"""So many writes by one writer within `FIGHT_SECONDS` are told; who writes more often is known by then."""
+
+RECENT = 64
+"""So many writes are remembered at most."""
+
 FIRST_BACKOFF_SECONDS = 60.0
 LONGEST_BACKOFF_SECONDS = 900.0
 QUIET_SECONDS = 1800.0
@@ -71,7 +77,8 @@ class Others:
     """The memory.
 
     `standing` are the replicas as they were last asked for by us, which `ours` tells, or seen as somebody
-    else's. `hpa_seen_at` is when a HorizontalPodAutoscaler last wrote.
+    else's. `hpa_seen_at` is when a HorizontalPodAutoscaler last wrote, `recent` are the writes within the
+    last `FIGHT_SECONDS`, by their managers and times.
     """
 
     standing: int
@@ -79,6 +86,7 @@ class Others:
     hold: Hold | None = None
     rivals: tuple[Rival, ...] = ()
     hpa_seen_at: float | None = None
+    recent: tuple[tuple[str, float], ...] = ()
 
     def asked(self, replicas: int) -> Others:
         """Return the memory after a write of our own."""
@@ -101,14 +109,23 @@ class Others:
             exact = write.after < write.before
             hold = Hold(write.after, exact, write.writer, at + grace_seconds)
             told = replace(told, hold=hold if grace_seconds else None)
-        return told
+        lately = (one for one in self.recent if one[1] > at - FIGHT_SECONDS)
+        return replace(told, recent=(*lately, (write.writer.manager, at))[-RECENT:])
+
+    def frequent(self, at: float, writer: Writer) -> bool:
+        """Return whether somebody has written so often lately that one more time is no news."""
+        writes = [
+            when for manager, when in self.recent if manager == writer.manager and when > at - FIGHT_SECONDS
+        ]
+        return len(writes) > WRITES_TOLD
 
     def resumed(self, at: float, now: float, writer: Writer, grace_seconds: float) -> Others:
         """Return the memory of somebody who has just arrived and reads who wrote the replicas, and when.
 
-        Whether they were raised or lowered is not known then, so they are kept just so.
+        Whether they were raised or lowered is not known then, so they are kept just so. What the object
+        was made with is no number that somebody has scaled to.
         """
-        if writer.kind is not WriterKind.PERSON or writer.written_at is None:
+        if writer.kind is not WriterKind.PERSON or writer.written_at is None or writer.created:
             return self
         left = writer.written_at + grace_seconds - now
         if left <= 0:

@@ -149,6 +149,13 @@ class Policy:
     db_connections_per_worker: int = 1
 
     @property
+    def most_workers(self) -> int:
+        """The most that are called up: as many as are allowed and have connections to the database."""
+        if self.max_db_connections is None:
+            return self.max_replicas
+        return min(self.max_replicas, self.max_db_connections // self.db_connections_per_worker)
+
+    @property
     def horizon_seconds(self) -> float:
         """How far back any rule looks."""
         return max(

@@ -2,7 +2,8 @@
 
 The API server notes for each field who wrote it last, by a name that the writer gives itself or that is
 taken from its user agent (everything before the first slash). The names here were seen in the records
-that the tools leave or read in their source; a name that is not known is nobody's in particular.
+that the tools leave or read in their source; a name that is not known is nobody's in particular. A user
+agent begins with the name of the program's file, which on Windows ends in .exe.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ FIELD_MANAGER = "autoscaler"
 APPLY = "Apply"
 SCALE = "scale"
 
+COMMAND_LINES = frozenset({"kubectl", "oc"})
+"""What scales when somebody types it, and applies what somebody has written down."""
+
 PEOPLE = {
     "Mozilla": "a web console",
     "dashboard": "the Kubernetes Dashboard",
@@ -30,6 +34,7 @@ PEOPLE = {
 """Tools by which people change what they look at. A browser calls itself Mozilla whatever the console."""
 
 DEPLOY_TOOLS = {
+    "HashiCorp": "Terraform",
     "Terraform": "Terraform",
     "argocd-application-controller": "Argo CD",
     "argocd-controller": "Argo CD",
@@ -67,13 +72,14 @@ class Writer:
 
     `operation` is Update, or Apply for server-side apply; `subresource` is scale for whoever went through
     it. `written_at` is in seconds since the epoch, None where the record has no time, which is the rule
-    for writes by way of `/scale`.
+    for writes by way of `/scale`. `created` says that the object was made with them.
     """
 
     manager: str
     operation: str = "Update"
     subresource: str = ""
     written_at: float | None = None
+    created: bool = False
 
     @property
     def kind(self) -> WriterKind:
@@ -82,9 +88,9 @@ class Writer:
             return WriterKind.OURS
         if self.manager in HPAS and self.subresource == SCALE:
             return WriterKind.HPA
-        if self.manager in DEPLOY_TOOLS or (self.operation == APPLY and self.subresource != SCALE):
+        if self._program in DEPLOY_TOOLS or (self.operation == APPLY and self.subresource != SCALE):
             return WriterKind.DEPLOY_TOOL
-        if self.manager in PEOPLE or self.manager == "kubectl":
+        if self._program in PEOPLE or self._program in COMMAND_LINES:
             return WriterKind.PERSON
         return WriterKind.OTHER
 
@@ -94,9 +100,14 @@ class Writer:
         known = {**PEOPLE, **DEPLOY_TOOLS, **AUTOSCALERS}
         if self.kind is WriterKind.HPA:
             return "a HorizontalPodAutoscaler"
-        if self.manager == "kubectl":
-            return "kubectl apply" if self.operation == APPLY else f"kubectl {self.subresource}".strip()
-        return known.get(self.manager, self.manager) or "somebody"
+        if self._program in COMMAND_LINES:
+            what = "apply" if self.operation == APPLY else self.subresource
+            return f"{self._program} {what}".strip()
+        return known.get(self._program, self.manager) or "somebody"
+
+    @property
+    def _program(self) -> str:
+        return self.manager.removesuffix(".exe")
 
     def __str__(self) -> str:
         if not self.manager:

@@ -74,8 +74,22 @@ def test_a_conflict_tells_who_was_in_the_way(api: Api, kube: Kube, view: Cluster
     uid = uid_of(view, kube)
     view.stop()
     kube.patch_set({"spec": {"replicas": 2}}, sub="scale", manager="kubectl")
-    assert ApiScaler(api, view).scale(decided(kube, uid, 1, 4)).kind is OutcomeKind.CONFLICT
+    outcome = ApiScaler(api, view).scale(decided(kube, uid, 1, 4))
+    assert (outcome.kind, outcome.message) == (OutcomeKind.CONFLICT, "kubectl scale has asked for 2")
     assert (seen(view, kube), writer(view, kube).name) == (2, "kubectl scale")
+
+
+@pytest.mark.cluster
+def test_a_write_of_ours_that_was_thought_lost_is_nobody_elses(api: Api, kube: Kube, view: ClusterView):
+    """Its answer never came, so the next try meets it; or another process of ours was first."""
+    kube.make_set(replicas=1)
+    uid = uid_of(view, kube)
+    view.stop()
+    kube.patch_set({"spec": {"replicas": 4}}, sub="scale", manager="autoscaler")
+    outcome = ApiScaler(api, view).scale(decided(kube, uid, 1, 4))
+    assert (outcome.kind, outcome.replicas) == (OutcomeKind.CONFLICT, 4)
+    assert outcome.message == "autoscaler has asked for 4"
+    assert writer(view, kube).kind is WriterKind.OURS
 
 
 @pytest.mark.parametrize(
@@ -96,6 +110,18 @@ def test_recorded_owners_are_understood(recording: str, writers: list[tuple[str,
     found = msgspec.convert(body, StatefulSet)
     assert list(found.metadata.replica_writers) == [Writer(*each) for each in writers]
     assert found.metadata.name == body["metadata"]["name"]
+
+
+@pytest.mark.parametrize(
+    ("written", "created"), [("2026-11-24T12:00:00Z", True), ("2026-11-24T12:00:01Z", False)]
+)
+def test_who_made_an_object_has_not_scaled_it(written: str, created: bool):
+    """What it was made with is nobody's answer to what the autoscaler does."""
+    fields: JSON = {"f:spec": {"f:replicas": {}}}
+    entry = {"manager": "Mozilla", "operation": "Update", "time": written, "fieldsV1": fields}
+    meta = {"creationTimestamp": "2026-11-24T12:00:00Z", "managedFields": [entry]}
+    (found,) = msgspec.convert({"metadata": meta}, StatefulSet).metadata.replica_writers
+    assert found.created is created
 
 
 def test_an_object_without_a_record_names_nobody():

@@ -19,7 +19,7 @@ from autoscaler.core.events import (
 )
 from autoscaler.core.history import History
 from autoscaler.core.model import Decision, Notice, Outcome, OutcomeKind, Step, unknown
-from tests.builders import NOW, TARGET, depth, policy, snapshot
+from tests.builders import NOW, TARGET, annotated, depth, policy, snapshot
 
 UNCHANGED = Outcome(OutcomeKind.UNCHANGED, 2)
 
@@ -73,6 +73,18 @@ def test_every_change_is_told():
     for _ in range(3):
         told, events = events_of(told, decision(0, 2), Outcome(OutcomeKind.APPLIED, 2), NOW)
         assert [event.reason for event in events] == ["ScaledFromZero"]
+
+
+@pytest.mark.parametrize(("orders", "told"), [({"exclude": "true"}, 0), ({"paused": "true"}, 1)])
+def test_nothing_stands_in_the_way_of_a_target_that_is_left_alone(orders, told):
+    """Its broker may be gone for good; one that is paused goes on some day, and would be better for it."""
+    memory, count = Told(), 0
+    for at in (1000.0, 1100.0):
+        seen = annotated(snapshot(2, unknown("redis", "gone"), at=at), **orders)
+        made = decide(seen, policy(), History.seeded(0.0, 2))
+        memory, events = events_of(memory, made, UNCHANGED, NOW)
+        count += len(events)
+    assert count == told
 
 
 @pytest.mark.parametrize("kind", [kind for kind in OutcomeKind if kind is not OutcomeKind.APPLIED])

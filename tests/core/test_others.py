@@ -12,9 +12,21 @@ from autoscaler.core.history import History
 from autoscaler.core.limits.view import View
 from autoscaler.core.limits.writers import contention, manual
 from autoscaler.core.model import TargetRef, unknown
-from autoscaler.core.others import Others, Write
+from autoscaler.core.others import FIGHT_SECONDS, RECENT, WRITES_TOLD, Others, Write
 from autoscaler.core.writers import NOBODY, Writer
-from tests.builders import NOW, TARGET, depth, later, pods, policy, reasons, rules, snapshot, worker
+from tests.builders import (
+    NOW,
+    TARGET,
+    annotated,
+    depth,
+    later,
+    pods,
+    policy,
+    reasons,
+    rules,
+    snapshot,
+    worker,
+)
 
 HELM = Writer("helm", "Apply", written_at=NOW)
 SCALE = Writer("kubectl", "Update", "scale")
@@ -48,11 +60,11 @@ def test_a_foreign_lowering_is_told_with_its_author_and_whom_it_ends():
 @pytest.mark.parametrize(
     ("write", "warning", "words"),
     [
-        (Write(4, 2, SCALE), True, "which ends 2 workers by SIGTERM; kept for 600 s, and no more"),
+        (Write(4, 2, SCALE), True, "which ends 2 workers by SIGTERM; kept for 600 s, neither more nor fewer"),
         (
             Write(2, 4, SCALE),
             False,
-            'scale (field manager "kubectl", Update of scale); kept for 600 s, or more',
+            'scale (field manager "kubectl", Update of scale); kept for 600 s, no fewer',
         ),
         (Write(2, 4), False, "by somebody; answered by what the demand asks for"),
         (Write(4, 3, Writer("keda", "Update", "scale")), True, "by KEDA"),
@@ -72,6 +84,51 @@ def test_of_a_deployment_it_is_not_known_whom_a_lowering_ends():
     ((notice,), _) = told(Write(4, 1, HELM), replace(seen, workers=replace(seen.workers, pods=free)))
     assert "which ends 3 workers of the Deployment's choice" in notice.message
     assert (notice.pods, notice.warning) == ((), True)
+
+
+@pytest.mark.parametrize(
+    ("orders", "answer"),
+    [
+        ({"paused": "true"}, "; left as it is: paused by annotation"),
+        ({"paused_replicas": "3"}, "; not kept: paused-replicas is 3 by annotation"),
+        ({"paused": "true", "paused_replicas": "3"}, "; not kept: paused-replicas is 3 by annotation"),
+        ({"min_replicas": "3"}, "; answered by what the demand asks for"),
+        ({"exclude": "true"}, None),
+    ],
+)
+def test_a_write_is_told_with_what_annotations_make_of_it(orders, answer):
+    """Nothing that is not going to happen is promised; what is left alone is nobody's news."""
+    answers, _ = told(Write(4, 2, HELM), annotated(snapshot(4), **orders))
+    assert [notice.message.endswith(str(answer)) for notice in answers] == [True] * (answer is not None)
+
+
+def test_a_deploy_over_a_persons_number_is_told_with_that():
+    """It is not the demand alone that answers it."""
+    before = Others(2).wrote(990.0, Write(2, 5, SCALE), GRACE)
+    ((notice,), _) = told(Write(5, 1, HELM), snapshot(5), before)
+    assert notice.message.endswith("; answered by the demand, and the 5 that kubectl scale asked for")
+
+
+def test_each_writer_is_told_for_itself():
+    """What one does again and again keeps nobody from hearing of another, nor for longer than it lasts."""
+    others = Others(5)
+    for at in range(WRITES_TOLD + 1):
+        assert not others.frequent(float(at), HELM)
+        others = others.wrote(float(at), Write(5, 1 + at % 2, HELM), GRACE)
+    assert (others.frequent(20.0, HELM), others.frequent(20.0, NOBODY)) == (True, False)
+    assert notices(Write(1, 2, HELM), snapshot(2, at=20.0), others, others) == ()
+    assert not others.frequent(FIGHT_SECONDS, HELM)
+    for at in range(1000):
+        others = others.wrote(float(at) / 10, Write(5, 1 + at % 2, SCALE), GRACE)
+    assert len(others.recent) == RECENT
+
+
+@pytest.mark.parametrize("kind", ["StatefulSet", "Deployment"])
+def test_a_lowering_that_ends_nobody_does_not_warn(kind):
+    """There were no pods yet, so none is said to end."""
+    seen = replace(snapshot(0), target=TargetRef("data", "worker", kind))
+    ((notice,), _) = told(Write(4, 0, HELM), seen)
+    assert (notice.warning, "SIGTERM" in notice.message) == (False, False)
 
 
 def test_few_at_work_are_all_named():
@@ -136,6 +193,19 @@ def test_who_reverses_us_again_and_again_is_yielded_to(times, seconds):
         assert others.fighting(rival.until) is None
 
 
+@pytest.mark.parametrize(
+    ("times", "often"),
+    [([0.0, 10.0, 20.0, 30.0], " 4 times within 10 minutes: "), ([0.0, 10.0, 20.0, 30.0, 700.0], " again: ")],
+)
+def test_a_fight_is_told_with_how_often_it_was_reversed(times, often):
+    """The first time; later on one more reversal is enough."""
+    others, _ = fight(HELM, times[:-1])
+    before, write = others.asked(5), Write(5, 1, HELM)
+    after = before.wrote(times[-1], write, GRACE)
+    (_, notice) = notices(write, replace(snapshot(1), at=times[-1]), before, after)
+    assert f"has reversed what was asked for{often}" in notice.message
+
+
 def test_writers_that_do_not_reverse_us_are_no_rivals():
     """They write again and again, and each time nobody else had written since."""
     others = Others(5)
@@ -194,6 +264,23 @@ def test_a_persons_number_is_kept(before, after, current, proposed, kept):
         assert step.message == expected
 
 
+def test_a_number_ordered_by_annotation_goes_before_a_persons():
+    """It is the plainer order, and the docs promise it at once; whatever the person did just before."""
+    history = History.seeded(0.0, 5).overwritten(990.0, Write(5, 0, SCALE), policy())
+    ordered = annotated(snapshot(0, depth(9)), paused_replicas="3")
+    assert decide(ordered, policy(), history).replicas == 3
+
+
+@pytest.mark.parametrize(("current", "kept"), [(1, 4), (9, 9)])
+def test_a_persons_number_brings_nobody_whom_the_database_cannot_take(current, kept):
+    """What a person has asked for is left; after a deploy no more are called than have connections."""
+    held = replace(policy(), max_db_connections=8, db_connections_per_worker=2)
+    history = History.seeded(0.0, 2).overwritten(990.0, Write(2, 9, SCALE), held)
+    if current == 1:
+        history = history.overwritten(995.0, Write(9, 1, HELM), held)
+    assert decide(snapshot(current, depth(1)), held, history).replicas == kept
+
+
 def test_no_grace_keeps_nothing():
     """With 0 a person's write is answered as anybody's; the number kept before is given up."""
     assert Others(5).wrote(0.0, Write(5, 1, SCALE), 0.0).kept(0.0) is None
@@ -205,6 +292,7 @@ def test_no_grace_keeps_nothing():
         (Writer("kubectl-edit", written_at=NOW - 100.0), 500.0),
         (Writer("kubectl-edit", written_at=NOW + 50.0), 600.0),  # by a clock that is ahead
         (Writer("kubectl-edit", written_at=NOW - 600.0), None),
+        (Writer("Mozilla", written_at=NOW - 100.0, created=True), None),  # nobody has scaled it yet
         (SCALE, None),
         (replace(HELM, written_at=NOW), None),
     ],

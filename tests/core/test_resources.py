@@ -8,12 +8,14 @@ from autoscaler.core.allotment import Contender
 from autoscaler.core.decide import decide
 from autoscaler.core.history import History
 from autoscaler.core.model import Decision, Quality, TargetRef, WorkerPod, unknown
+from autoscaler.core.others import Others, Rival
 from autoscaler.core.overrides import parse as parse_overrides
-from autoscaler.core.policy import Policy
+from autoscaler.core.policy import Fallback, FallbackMode, Policy
 from autoscaler.core.quarters import Contest, is_exceeded
 from autoscaler.core.quota import NamespaceLimits, Quota
 from autoscaler.core.reserve import parse
 from autoscaler.core.snapshot import Snapshot
+from autoscaler.core.writers import Writer
 from tests.builders import TARGET, cordon, depth, policy, reasons, snapshot
 from tests.builders import worker as worker_of
 from tests.core.quota.build import limit_range, quota, rules, worker
@@ -123,6 +125,16 @@ def test_nothing_is_taken_back_from_a_paused_target():
         assert decided(within(held, limits("5", "3"))).replicas == 20
 
 
+def test_nothing_is_taken_back_in_a_fight():
+    """Whoever asks for too many again and again would do so once more: nothing is written for a while."""
+    rival = Rival(Writer("argocd-controller"), (900.0,), fights=1, until=1060.0)
+    yielding = replace(History.seeded(0.0, 20), others=Others(20, rivals=(rival,)))
+    for hard in ("5", "3"):
+        seen = within(asked_for(20, 10), limits("5", hard))
+        assert decide(seen, policy(most=40), yielding).replicas == 20
+        assert decide(replace(seen, at=1060.0), policy(most=40), yielding).replicas <= 10
+
+
 def test_it_is_not_taken_back_while_pods_may_be_on_their_way():
     """The quota has counted them, and they are not seen yet."""
     decision = decided(within(asked_for(20, 10), limits("10"), settled=False))
@@ -194,6 +206,15 @@ def test_the_database_has_connections_for_so_many_workers(most: int | None, each
     if most is not None:
         assert decision.reason == "DatabaseConnections"
         assert decision.steps[-1].message == f"max_db_connections is {most}, at {each} for each worker"
+
+
+@pytest.mark.parametrize("mode", [FallbackMode.AT_LEAST, FallbackMode.STATIC])
+def test_a_fallback_keeps_within_the_databases_connections(mode: FallbackMode):
+    """Whoever does not know the demand calls up no more than whoever does."""
+    rule = Fallback(mode, 30, after_seconds=60.0)
+    held = replace(policy(most=40), max_db_connections=100, db_connections_per_worker=18, fallback=rule)
+    decision = decided(snapshot(0, unknown("redis", "silent"), at=1000.0), held)
+    assert (decision.replicas, decision.reason) == (5, "Fallback")
 
 
 def test_a_quota_is_exceeded_by_what_it_counts():

@@ -64,7 +64,7 @@ def fallback(proposed: int, view: View) -> Step | None:
         return None
     blind = view.history.blind_seconds(view.snapshot.at)
     wanted = rule.replicas if rule.mode is FallbackMode.STATIC else max(proposed, rule.replicas)
-    wanted = max(view.policy.min_replicas, min(wanted, view.policy.max_replicas))
+    wanted = min(max(wanted, view.policy.min_replicas), view.policy.most_workers)
     if rule.mode is FallbackMode.AT_LEAST:
         wanted = max(wanted, proposed)
     if blind < rule.after_seconds or wanted == proposed:

@@ -33,7 +33,7 @@ def quota(proposed: int, view: View) -> Step | None:
     step = None
     if contest.own.lacking(proposed):
         step = _admitted(proposed, view, contest)
-    if contest.exceeded and _is_sure(view) and not view.snapshot.overrides.keeps_all:
+    if contest.exceeded and _is_sure(view) and not _keeps_all(view):
         return _given_way(proposed if step is None else step.replicas, view, contest) or step
     return step
 
@@ -43,6 +43,11 @@ def _unknown(proposed: int, view: View) -> Step | None:
     if not detail or proposed <= view.current:
         return None
     return Step("quota", view.current, "QuotaUnknown", f"what the quotas allow is not known yet: {detail}")
+
+
+def _keeps_all(view: View) -> bool:
+    """Return whether nothing is taken back: by annotation, or because somebody would undo it at once."""
+    return view.overrides.keeps_all or view.history.others.fighting(view.snapshot.at) is not None
 
 
 def _is_sure(view: View) -> bool:
@@ -61,7 +66,7 @@ def _admitted(proposed: int, view: View, contest: Contest) -> Step | None:
     replicas = max(lacking[mine.pods], max(own.places, default=-1) + 1)
     if not contest.settled:
         replicas = max(replicas, own.asked)
-    if view.snapshot.overrides.keeps_all:
+    if _keeps_all(view):
         replicas = max(replicas, own.asked)
     if replicas >= proposed:
         return None

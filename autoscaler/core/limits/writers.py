@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from autoscaler.core.limits.view import View
 from autoscaler.core.model import Step
+from autoscaler.core.overrides import Key
 
 DAY_SECONDS = 86400
 
@@ -12,13 +13,14 @@ def manual(proposed: int, view: View) -> Step | None:
     """Keep to a person's number for a while: no fewer, and no more if it was lowered or is zero.
 
     Nothing is lowered for its sake beyond what was to be lowered anyway, so that a number which somebody
-    has raised since comes down as the demand lets it. It does not grow past the maximum.
+    has raised since comes down as the demand lets it. It does not grow past the maximum, nor past the
+    connections of the database. A number that is ordered by annotation goes before it.
     """
     hold = view.history.others.kept(view.snapshot.at)
-    if hold is None:
+    if hold is None or view.overrides.get(Key.PAUSED_REPLICAS) is not None:
         return None
     current = view.current
-    least = min(hold.replicas, max(view.policy.max_replicas, current))
+    least = min(hold.replicas, max(view.policy.most_workers, current))
     most = max(hold.replicas, current) if hold.exact else max(proposed, least)
     kept = min(max(proposed, least), most)
     if kept == proposed:
