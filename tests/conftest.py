@@ -14,6 +14,15 @@ settings.register_profile("patient", deadline=None)  # no test fails by the cloc
 settings.load_profile("patient")
 
 
+LONG = "tests/soak/"
+"""Where the tests are that take minutes."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes minutes, so that nobody waits for it at the end."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+
+
 @pytest.fixture(autouse=True)
 def log_to_nobody() -> Iterator[None]:
     """Undo what a test has made of the log: its stream may be closed by the next one."""
