@@ -21,10 +21,13 @@ from autoscaler.cluster.client import connect
 from autoscaler.config.parse import parse
 from autoscaler.sandbox.agenda import Backoff
 from autoscaler.sandbox.cluster import SandboxCluster
+from autoscaler.sandbox.errors import forbidden
 from autoscaler.sandbox.kubelet.containers import ContainerSpec
 from autoscaler.sandbox.kubelet.node import Rules
+from autoscaler.sandbox.objects.kinds import kind_of
 from autoscaler.sandbox.objects.values import JSON
 from autoscaler.sandbox.redis_server import RedisServer
+from autoscaler.sandbox.store import Store
 from tests.kube import worker_set
 from tests.waiting import eventually
 
@@ -335,22 +338,22 @@ def made_anew(scene: Scene) -> None:
         scene.cluster.store.delete("pods", NAMESPACE, pod["metadata"]["name"], grace_seconds=0)
 
 
-def no_quota(scene: Scene) -> None:
-    """Have a quota of no pods."""
-    quota = {
-        "apiVersion": "v1",
-        "kind": "ResourceQuota",
-        "metadata": {"name": "team", "namespace": NAMESPACE},
-    }
-    scene.cluster.apply({**quota, "spec": {"hard": {"pods": "0"}}})
+def refuse(_store: Store, resource: str, made: JSON) -> JSON:
+    """Let no pod in, as a webhook may of which nobody outside knows."""
+    if resource == "pods":
+        raise forbidden(kind_of("pods"), made["metadata"]["name"], "the webhook is cross today")
+    return made
+
+
+def webhook(scene: Scene) -> None:
+    """Have a webhook that refuses pods."""
+    scene.cluster.store.admission.append(refuse)
     scene.make()
 
 
-def quota_raised(scene: Scene) -> None:
-    """Have a quota of many."""
-    scene.cluster.store.modify(
-        "resourcequotas", NAMESPACE, "team", lambda old: {**old, "spec": {"hard": {"pods": "50"}}}
-    )
+def webhook_gone(scene: Scene) -> None:
+    """Have none any more."""
+    scene.cluster.store.admission.remove(refuse)
 
 
 def no_secret(scene: Scene) -> None:
@@ -370,7 +373,7 @@ TROUBLES: dict[str, tuple[Act, Act, str]] = {
     "image": (no_image, image_there, "ImagePullBackOff: Back-off pulling image"),
     "room": (no_room, room_again, "Unschedulable: 0/3 nodes are available: 3 Too many pods."),
     "crash": (lambda scene: scene.make(), made_anew, "CrashLoopBackOff: Error, exit code 1"),
-    "quota": (no_quota, quota_raised, "its controller has not made it"),
+    "webhook": (webhook, webhook_gone, "its controller has not made it"),
     "secret": (no_secret, secret_there, 'CreateContainerConfigError: secret "gone" not found'),
 }
 
