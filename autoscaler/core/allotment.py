@@ -45,9 +45,17 @@ class Contender:
     leaving: int = 0
 
     @property
-    def staying(self) -> int:
-        """How many of its pods nobody has asked to go."""
-        return sum(place < self.asked for place in self.places)
+    def staying(self) -> frozenset[int]:
+        """The places of pods that nobody has asked to go."""
+        return frozenset(place for place in self.places if place < self.asked)
+
+    def workers(self, below: int) -> int:
+        """Return how many workers so many replicas keep: gaps below the last one that stays are none.
+
+        That is how a drain counts them.
+        """
+        end = max(self.staying, default=-1) + 1
+        return sum(place < below for place in self.staying) + max(0, below - end)
 
     def lacking(self, below: int) -> tuple[int, ...]:
         """Return the places below a number of replicas that have no pod, from the lowest up."""
@@ -170,7 +178,7 @@ class _Giver:
     @property
     def left(self) -> int:
         """The workers that it keeps."""
-        return self.contender.staying - self.given
+        return len(self.contender.staying) - self.given
 
     def concerned(self, used: Used) -> bool:
         """Return whether it takes of something of which too much is in use."""

@@ -188,7 +188,7 @@ def test_nobody_gives_up_more_than_it_has_and_then_it_is_enough(
 ):
     """Where all of the use is theirs, what they give is what is too much, and no more than they have."""
     due = {one.target: surrender(room, crowd, one.target).workers for one in crowd}
-    assert all(0 <= due[one.target] <= one.staying for one in crowd)
+    assert all(0 <= due[one.target] <= len(one.staying) for one in crowd)
     if all(quota.used[name] <= hard for quota in room.quotas for name, hard in quota.hard.items()):
         assert not any(due.values())
 

@@ -33,7 +33,7 @@ def quota(proposed: int, view: View) -> Step | None:
     step = None
     if contest.own.lacking(proposed):
         step = _admitted(proposed, view, contest)
-    if contest.exceeded and _is_sure(view) and not view.snapshot.overrides.keeps_all:
+    if contest.exceeded and view.snapshot.broker.is_fresh and _may_take_back(view):
         return _given_way(proposed if step is None else step.replicas, view, contest) or step
     return step
 
@@ -45,9 +45,14 @@ def _unknown(proposed: int, view: View) -> Step | None:
     return Step("quota", view.current, "QuotaUnknown", f"what the quotas allow is not known yet: {detail}")
 
 
-def _is_sure(view: View) -> bool:
+def _may_take_back(view: View) -> bool:
+    """Return whether fewer may be asked for: nobody has ordered otherwise, or reverses it again and again.
+
+    A pod that is not seen may run already in a place that seems to be empty.
+    """
     snapshot = view.snapshot
-    return snapshot.broker.is_fresh and snapshot.workers_quality is Quality.FRESH
+    seen = snapshot.workers_quality is Quality.FRESH
+    return seen and not snapshot.overrides.keeps_all and view.history.others.fighting(snapshot.at) is None
 
 
 def _admitted(proposed: int, view: View, contest: Contest) -> Step | None:
@@ -58,10 +63,9 @@ def _admitted(proposed: int, view: View, contest: Contest) -> Step | None:
     lacking = own.lacking(proposed)
     if mine.pods == len(lacking):
         return None
-    replicas = max(lacking[mine.pods], max(own.places, default=-1) + 1)
-    if not contest.settled:
-        replicas = max(replicas, own.asked)
-    if view.snapshot.overrides.keeps_all:
+    below = max(lacking[mine.pods], max(own.staying, default=-1) + 1)
+    replicas = below if below >= own.asked else own.workers(below)
+    if not (contest.settled and _may_take_back(view)):
         replicas = max(replicas, own.asked)
     if replicas >= proposed:
         return None
@@ -88,10 +92,8 @@ def _beside(allotted: dict[TargetRef, Allotment], contest: Contest) -> str:
 def _given_way(proposed: int, view: View, contest: Contest) -> Step | None:
     """Return the step down to what a lowered quota allows, None where nobody has to give way."""
     own = contest.own
-    staying = sorted(place for place in own.places if place < own.asked)
     due = surrender(contest.limits, contest.contenders(proposed), own.target)
-    kept = staying[: max(0, len(staying) - due.workers)]
-    replicas = max(kept[-1] + 1 if kept else 0, view.policy.min_replicas)
+    replicas = max(len(own.staying) - due.workers, view.policy.min_replicas)
     if not due.workers or replicas >= proposed:
         return None
     message = f"{', '.join(bound.text for bound in due.bounds[:NAMED])}: {due.workers} give way once idle"
