@@ -35,7 +35,8 @@ def within(
         leaving=seen.workers.leaving,
         **facts,
     )
-    return replace(seen, contest=Contest(limits, is_exceeded(limits), own, rivals, settled))
+    firm = 0 if settled else own.asked
+    return replace(seen, contest=Contest(limits, limits, is_exceeded(limits), own, rivals, firm))
 
 
 def decided(seen: Snapshot, held: Policy | None = None) -> Decision:
@@ -131,6 +132,18 @@ def test_it_is_not_taken_back_while_pods_may_be_on_their_way():
     assert (decision.replicas, decision.reason) == (20, "QuotaLimited")
 
 
+def test_what_is_admitted_of_what_was_asked_for():
+    """Three more are, of which two may have been counted already; with no pod missing it is all of them."""
+    seen = within(asked_for(20, 10), limits("5", "6500m"), uncounted=2)
+    assert seen.contest is not None
+    assert seen.contest.admitted == 13
+    assert decided(replace(seen, contest=replace(seen.contest, firm=13))).replicas == 13
+    assert decided(seen).replicas == 11
+    whole = within(snapshot(4, depth(30)), limits("2", "1"))
+    assert whole.contest is not None
+    assert whole.contest.admitted == 4
+
+
 def test_it_is_not_taken_back_from_pods_that_are_not_seen():
     """While the cluster is seen as it was, pods that have come since have no place in what is seen."""
     seen = replace(asked_for(20, 10), workers_quality=Quality.STALE)
@@ -175,6 +188,13 @@ def test_a_lowered_quota_has_workers_go_above_a_gap():
     """Four workers in six places, where three are allowed."""
     decision = decided(within(placed(6, 0, 1, 4, 5), limits("2", "1500m")))
     assert (decision.replicas, reasons(decision)[1:]) == (5, ("QuotaExceeded", "OrdinalsMissing"))
+
+
+def test_whoever_has_given_way_does_not_come_back():
+    """Three of seven end, or are about to, as four are allowed: to ask for them again would be in vain."""
+    given = placed(4, *range(7))
+    assert decided(within(given, limits("3500m", "2"))).replicas == 4
+    assert decided(within(given, limits("3500m", "3500m"))).replicas == 7
 
 
 def test_a_gap_that_cannot_be_filled_costs_no_worker_above_it():

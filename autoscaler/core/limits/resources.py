@@ -6,6 +6,8 @@ then fails to follow for minutes after the quota was raised; a parallel one can 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from autoscaler.core.allotment import Allotment, Contender, allot, surrender
 from autoscaler.core.limits.view import NAMED, View
 from autoscaler.core.model import Quality, Step, TargetRef
@@ -31,11 +33,20 @@ def quota(proposed: int, view: View) -> Step | None:
     if contest is None:
         return _unknown(proposed, view)
     step = None
-    if contest.own.lacking(proposed):
+    if _kept(contest).lacking(proposed):
         step = _admitted(proposed, view, contest)
     if contest.exceeded and view.snapshot.broker.is_fresh and _may_take_back(view):
         return _given_way(proposed if step is None else step.replicas, view, contest) or step
     return step
+
+
+def _kept(contest: Contest) -> Contender:
+    """Return the target with the pods that it need not ask for.
+
+    Those that go would be made anew in the room that they leave, which there is none of beyond a quota.
+    """
+    own = contest.own
+    return replace(own, places=own.staying) if contest.exceeded else own
 
 
 def _unknown(proposed: int, view: View) -> Step | None:
@@ -57,16 +68,15 @@ def _may_take_back(view: View) -> bool:
 
 def _admitted(proposed: int, view: View, contest: Contest) -> Step | None:
     """Return the step to what is admitted, None where all is."""
-    own = contest.own
-    allotted = allot(contest.limits, contest.contenders(proposed))
+    own = _kept(contest)
+    allotted = allot(contest.lately, (replace(own, wants=proposed), *contest.rivals))
     mine = allotted[own.target]
     lacking = own.lacking(proposed)
     if mine.pods == len(lacking):
         return None
-    below = max(lacking[mine.pods], max(own.staying, default=-1) + 1)
+    firm = contest.firm if _may_take_back(view) else own.asked
+    below = max(lacking[mine.pods], firm, max(own.staying, default=-1) + 1)
     replicas = below if below >= own.asked else own.workers(below)
-    if not (contest.settled and _may_take_back(view)):
-        replicas = max(replicas, own.asked)
     if replicas >= proposed:
         return None
     reason = "QuotaLimited" if all(bound.kind in FULL for bound in mine.bounds) else "PodNotAdmitted"
