@@ -122,7 +122,7 @@ class Service:
         if self._events is not None:
             reporters.append(EventReporter(self._events, self._clock, time.time))
         reporter = Reporters(*reporters)
-        contests = Contests(self._quotas, self._targets)
+        contests = Contests(self._quotas, self._targets, self._clock)
         return Daemon(
             controller,
             [

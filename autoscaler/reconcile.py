@@ -33,7 +33,7 @@ from autoscaler.core.others import Write
 from autoscaler.core.override_notices import Heard
 from autoscaler.core.overrides import Key
 from autoscaler.core.policy import AtDeadline, Policy
-from autoscaler.core.quarters import Contest, Quarters
+from autoscaler.core.quarters import Contest, Quarters, is_exceeded
 from autoscaler.core.queues import is_glob
 from autoscaler.core.rollouts import begun
 from autoscaler.core.snapshot import Snapshot
@@ -144,6 +144,7 @@ class Reconciler:
         self._orders = orders
         self._cordons = cordons
         self._contests = contests
+        contests.join(target.ref, self._looked_at)
         self._reserves = target.reserves
         self._arrivals = Arrivals()
         self._reporter = reporter
@@ -213,21 +214,23 @@ class Reconciler:
 
     def _decided(self, snapshot: Snapshot, history: History) -> tuple[Snapshot, Decision]:
         """Decide, and where quotas limit it do so in turn with others that draw on them."""
-        self._arrivals.see(snapshot.at, snapshot.workers)
-        quarters = self._contests.quarters(snapshot.target)
+        ref = snapshot.target
+        quarters = self._contests.quarters(ref)
         if quarters is None:
-            self._contests.withdraw(snapshot.target)
-            detail = self._contests.pending(snapshot.target)
+            self._contests.withdraw(ref)
+            detail = self._contests.pending(ref)
             snapshot = replace(snapshot, quotas_detail=detail) if detail else snapshot
             return snapshot, decide(snapshot, self._policy, history)
-        with self._contests.turn(snapshot.target) as rivals:
-            own = self._contender(snapshot, quarters)
-            settled = self._arrivals.settled(snapshot.at)
-            contest = Contest(quarters.limits, quarters.exceeded, own, rivals, settled)
-            snapshot = replace(snapshot, contest=contest)
+        with self._contests.turn(ref) as rivals:
+            own = self._contender(snapshot.at, snapshot.workers, quarters)
+            lately = self._contests.spoken_for(ref, quarters.limits)
+            exceeded = quarters.exceeded or is_exceeded(lately)
+            contest = Contest(quarters.limits, lately, exceeded, own, rivals)
+            admitted = contest.admitted
+            settled = self._arrivals.settled(snapshot.at, short=admitted < own.asked)
+            snapshot = replace(snapshot, contest=replace(contest, firm=admitted if settled else own.asked))
             decision = decide(snapshot, self._policy, history)
-            promised = max(own.asked, decision.replicas)
-            self._contests.speak(replace(own, wants=decision.wanted, asked=promised))
+            self._contests.speak(own, decision.wanted, decision.replicas)
         return snapshot, decision
 
     def bid(self, broker: Reading[BrokerAccount]) -> None:
@@ -246,13 +249,22 @@ class Reconciler:
             return
         decision = decide(snapshot, self._policy, self._remembered(snapshot))
         with self._contests.turn(ref):
-            self._contests.speak(replace(self._contender(snapshot, quarters), wants=decision.wanted))
+            contender = self._contender(snapshot.at, snapshot.workers, quarters)
+            self._contests.speak(contender, decision.wanted, contender.asked)
 
-    def _contender(self, snapshot: Snapshot, quarters: Quarters) -> Contender:
-        """Return the target as the quotas of its namespace see it."""
-        workers = snapshot.workers
+    def _looked_at(self) -> Contender | None:
+        """Return what others of its namespace are to see of the target, None where there is nothing."""
+        ref = self.target.ref
+        quarters, workers = self._contests.quarters(ref), self._cluster.worker_set(ref).value
+        if quarters is None or workers is None:
+            return None
+        return self._contender(self._clock(), workers, quarters)
+
+    def _contender(self, at: float, workers: WorkerSet, quarters: Quarters) -> Contender:
+        """Return the target as the quotas of its namespace see it, while it or another one has its turn."""
+        self._arrivals.see(at, workers)
         return Contender(
-            target=snapshot.target,
+            target=self.target.ref,
             shape=quarters.shape,
             places=workers.places,
             asked=workers.replicas,
@@ -260,8 +272,8 @@ class Reconciler:
             reserves=self._reserves,
             kept_claims=quarters.claims,
             first_ordinal=quarters.first_ordinal,
-            uncounted=self._arrivals.uncounted(snapshot.at),
-            leaving=workers.leaving,
+            uncounted=self._arrivals.uncounted(at),
+            leaving=workers.leaving + self._arrivals.still_counted,
         )
 
     def _see_who_went(self, snapshot: Snapshot) -> None:

@@ -159,7 +159,7 @@ def tick_seconds(url: str, targets: int, ticks: int, *, draining: bool) -> list[
                 scaler=DryRunScaler(),
                 orders=workforce,
                 cordons=crowd,
-                contests=Contests(NoQuotas(), [target.ref]),
+                contests=Contests(NoQuotas(), [target.ref], time.monotonic),
                 reporter=reporter,
                 clock=time.monotonic,
                 wall=time.time,

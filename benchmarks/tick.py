@@ -93,7 +93,7 @@ def measure(url: str, targets: int, ticks: int, workers: int) -> Cost:
         TargetSettings("bench", f"w-{n}", (f"queue-{n}",), broker=broker, remote_control=False)
         for n in range(targets)
     ]
-    contests = Contests(NoQuotas(), [target.ref for target in settings])
+    contests = Contests(NoQuotas(), [target.ref for target in settings], time.monotonic)
     daemon = Daemon(
         ControllerSettings(poll_interval_seconds=POLL_SECONDS),
         [

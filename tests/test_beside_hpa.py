@@ -45,7 +45,7 @@ class Bench:
             scaler=self,
             orders=self,
             cordons=self.cordons,
-            contests=Contests(FakeQuotas(), [target.ref]),
+            contests=Contests(FakeQuotas(), [target.ref], self.clock),
             reporter=self.reporter,
             clock=self.clock,
             wall=lambda: NOW + self.clock() - 1000.0,

@@ -52,7 +52,7 @@ class Bench:
             for name in names or cluster.sets
         ]
         self.quotas = FakeQuotas()
-        contests = Contests(self.quotas, [target.ref for target in targets])
+        contests = Contests(self.quotas, [target.ref for target in targets], self.clock)
         self.daemon = Daemon(
             ControllerSettings(threads=threads),
             [

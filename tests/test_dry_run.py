@@ -43,7 +43,7 @@ class Trial:
             scaler=DryRunScaler(),
             orders=self.imagined,
             cordons=self.imagined,
-            contests=Contests(FakeQuotas(), [self.target.ref]),
+            contests=Contests(FakeQuotas(), [self.target.ref], self.clock),
             reporter=self.reporter,
             clock=self.clock,
             wall=lambda: NOW + self.clock() - 1000.0,

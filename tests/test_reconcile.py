@@ -39,7 +39,7 @@ class Bench:
             scaler=scaler or self.cluster,
             orders=self.workforce,
             cordons=self.cordons,
-            contests=Contests(self.quotas, [target.ref]),
+            contests=Contests(self.quotas, [target.ref], self.clock),
             reporter=self.reporter,
             clock=self.clock,
             wall=lambda: self.now,

@@ -107,7 +107,7 @@ class NamespaceQuotas:
 
     def quarters(self, target: TargetRef) -> Quarters | None:
         """Return what limits a target's workers. See `Quotas`."""
-        known = self._limits(target.namespace)
+        known = None if self.pending(target.namespace) else self._limits(target.namespace)
         if known is None:
             return None
         workload = self._view.workload(target)

@@ -10,9 +10,9 @@ goes by priority, and among equals one by one to whoever has got the least of wh
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
 from itertools import groupby
 
 from autoscaler.core.model import TargetRef
@@ -45,9 +45,17 @@ class Contender:
     leaving: int = 0
 
     @property
-    def staying(self) -> int:
-        """How many of its pods nobody has asked to go."""
-        return sum(place < self.asked for place in self.places)
+    def staying(self) -> frozenset[int]:
+        """The places of pods that nobody has asked to go."""
+        return frozenset(place for place in self.places if place < self.asked)
+
+    def workers(self, below: int) -> int:
+        """Return how many workers so many replicas keep: gaps below the last one that stays are none.
+
+        That is how a drain counts them.
+        """
+        end = max(self.staying, default=-1) + 1
+        return sum(place < below for place in self.staying) + max(0, below - end)
 
     def lacking(self, below: int) -> tuple[int, ...]:
         """Return the places below a number of replicas that have no pod, from the lowest up."""
@@ -80,7 +88,8 @@ class _Turn:
     ledger: Ledger
     lacking: tuple[int, ...]
     got: int = 0
-    bounds: tuple[Bound, ...] = field(default=())
+    bounds: tuple[Bound, ...] = ()
+    costs: dict[frozenset[str], Cost] = field(default_factory=dict)
 
     @property
     def waits(self) -> bool:
@@ -88,15 +97,21 @@ class _Turn:
         return self.got < len(self.lacking) and not self.bounds
 
     @property
-    def key(self) -> tuple[bool, int, Fraction, TargetRef]:
-        """Who goes first: the least."""
+    def key(self) -> tuple[bool, int, float, TargetRef]:
+        """Who goes first: the least. Quotients of small numbers are equal just where the shares are."""
         place, contender = self.lacking[self.got], self.contender
-        share = Fraction(self.got + 1, len(self.lacking))
+        share = (self.got + 1) / len(self.lacking)
         return place >= contender.asked, -contender.priority, share, contender.target
+
+    def cost(self, missing: frozenset[str]) -> Cost:
+        """Return what a worker meets that lacks the claims of these templates."""
+        if missing not in self.costs:
+            self.costs[missing] = self.ledger.cost(missing)
+        return self.costs[missing]
 
     def take(self, used: Used) -> Used:
         """Give it one more pod, or note why there is none, and return what is in use then."""
-        cost = self.ledger.cost(self.contender.missing_claims(self.lacking[self.got]))
+        cost = self.cost(self.contender.missing_claims(self.lacking[self.got]))
         if cost.fits(used) == 0:
             self.bounds = cost.bounds(used)
             return used
@@ -106,32 +121,47 @@ class _Turn:
 
 def allot(limits: NamespaceLimits, contenders: Sequence[Contender]) -> dict[TargetRef, Allotment]:
     """Return what each target gets of the pods that it lacks."""
-    turns = [_Turn(one, one.seen_through(limits), one.lacking(one.wants)) for one in contenders]
+    lacking = {one.target: one.lacking(one.wants) for one in contenders}
+    concerned = [one for one in contenders if lacking[one.target] or one.uncounted]
+    turns = [_Turn(one, one.seen_through(limits), lacking[one.target]) for one in concerned]
     used: Used = {}
     for turn in turns:
-        used = turn.ledger.cost(frozenset()).after(used, turn.contender.uncounted)
+        used = turn.cost(frozenset()).after(used, turn.contender.uncounted)
     if _all_fit(turns, used):
-        return {turn.contender.target: Allotment(len(turn.lacking)) for turn in turns}
-    while waiting := [turn for turn in turns if turn.waits]:
-        used = min(waiting, key=lambda turn: turn.key).take(used)
-    return {turn.contender.target: Allotment(turn.got, turn.bounds) for turn in turns}
+        return {target: Allotment(len(places)) for target, places in lacking.items()}
+    queue = [(turn.key, turn) for turn in turns if turn.waits]
+    heapq.heapify(queue)
+    while queue:
+        _, turn = queue[0]
+        used = turn.take(used)
+        if turn.waits:
+            heapq.heapreplace(queue, (turn.key, turn))
+        else:
+            heapq.heappop(queue)
+    got = {turn.contender.target: Allotment(turn.got, turn.bounds) for turn in turns}
+    return {target: got.get(target, Allotment(0)) for target in lacking}
 
 
 def _all_fit(turns: Sequence[_Turn], used: Used) -> bool:
-    """Return whether nobody has to wait, which is worked out by the number, not one by one."""
+    """Return whether nobody has to wait, which is worked out by the number, not one by one.
+
+    With all that they lack in use nobody may see too much in use: it does not matter who is looked at first.
+    """
+    met: list[Cost] = []
     for turn in turns:
         for missing, count in _runs(turn):
-            cost = turn.ledger.cost(missing)
-            fits = cost.fits(used)
-            if fits is not None and fits < count:
+            cost = turn.cost(missing)
+            if cost.refusals:
                 return False
             used = cost.after(used, count)
-    return True
+            met.append(cost)
+    return all(need.used(used) <= need.hard for cost in met for need in cost.needs)
 
 
 def _runs(turn: _Turn) -> Iterator[tuple[frozenset[str], int]]:
     if not turn.contender.shape.claims:
-        yield frozenset(), len(turn.lacking)
+        if turn.lacking:
+            yield frozenset(), len(turn.lacking)
         return
     for missing, run in groupby(map(turn.contender.missing_claims, turn.lacking)):
         yield missing, sum(1 for _ in run)
@@ -148,7 +178,7 @@ class _Giver:
     @property
     def left(self) -> int:
         """The workers that it keeps."""
-        return self.contender.staying - self.given
+        return len(self.contender.staying) - self.given
 
     def concerned(self, used: Used) -> bool:
         """Return whether it takes of something of which too much is in use."""
@@ -175,8 +205,16 @@ def surrender(limits: NamespaceLimits, contenders: Sequence[Contender], target: 
         used = giver.cost.after(used, -giver.contender.leaving)
     own = next(giver for giver in givers if giver.contender.target == target)
     bounds = tuple(need.bound({}) for need in own.cost.needs if need.used(used) > need.hard)
-    while concerned := [giver for giver in givers if giver.concerned(used)]:
-        giver = max(concerned, key=lambda one: (-one.contender.priority, one.left, one.contender.target))
+    order = sorted(givers, key=lambda giver: giver.contender.target, reverse=True)
+    queue = [(giver.contender.priority, -giver.left, place) for place, giver in enumerate(order)]
+    heapq.heapify(queue)
+    while queue:
+        *_, place = queue[0]
+        giver = order[place]
+        if not giver.concerned(used):
+            heapq.heappop(queue)
+            continue
         giver.given += 1
         used = giver.cost.after(used, -1)
+        heapq.heapreplace(queue, (giver.contender.priority, -giver.left, place))
     return Surrender(own.given, bounds)

@@ -44,9 +44,9 @@ def places_for(wanted: int, current: int, crew: tuple[Worker, ...]) -> int:
     """Return the replicas, no more than there are, that keep so many workers.
 
     A quota leaves gaps among the ordinals of a parallel set, which are no workers. Beyond the last pod
-    there are no gaps: those are still to come.
+    that stays there are no gaps: those are still to come.
     """
-    taken = {worker.place for worker in crew}
+    taken = {worker.place for worker in crew if worker.place < current}
     end = max(taken, default=-1) + 1
     kept = wanted
     while kept < current and sum(place < kept for place in taken) + max(0, kept - end) < wanted:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from autoscaler.core.allotment import Contender
+from autoscaler.core.allotment import Contender, allot
 from autoscaler.core.quota import NamespaceLimits, WorkerShape
 
 
@@ -27,19 +27,31 @@ class Quarters:
 class Contest:
     """A target among those that draw on the same quotas.
 
-    `settled` says that what was asked for, and what is there, has been the same for long enough for the
-    quotas to have counted it.
+    `lately` are the limits with all in use that a moment ago was: what a pod has left may be for the one in
+    its place. `firm` are the replicas, of those asked for, that are not to be taken back: the quotas may have
+    counted pods that are not seen yet.
     """
 
     limits: NamespaceLimits
+    lately: NamespaceLimits
     exceeded: bool
     own: Contender
     rivals: tuple[Contender, ...] = ()
-    settled: bool = True
+    firm: int = 0
 
     def contenders(self, wants: int) -> tuple[Contender, ...]:
         """Return all of them, this target with the replicas that it wants."""
         return replace(self.own, wants=wants), *self.rivals
+
+    @property
+    def admitted(self) -> int:
+        """The replicas, of those asked for, that have or get their pods if all that are seen are counted."""
+        own = self.own
+        lacking = own.lacking(own.asked)
+        if not lacking:
+            return own.asked
+        counted = [replace(one, uncounted=0) for one in self.contenders(own.asked)]
+        return (*lacking, own.asked)[allot(self.limits, counted)[own.target].pods]
 
 
 def is_exceeded(limits: NamespaceLimits) -> bool:

@@ -140,7 +140,7 @@ class Scene:
             scaler=DryRunScaler(),
             orders=imagined,
             cordons=imagined,
-            contests=Contests(NoQuotas(), [target.ref]),
+            contests=Contests(NoQuotas(), [target.ref], time.monotonic),
             reporter=Reporters(),
             clock=time.monotonic,
             wall=time.time,

@@ -160,3 +160,28 @@ def test_without_the_right_to_read_them_nothing_is_waited_for(
         assert watching.pending(kube.namespace) == ""
     finally:
         watching.stop()
+
+
+def test_limit_ranges_alone_are_not_all_that_is_to_be_known(
+    api: Api, kube: Kube, view: ClusterView, server: ApiServer
+):
+    """While quotas are yet to be listed nothing is told that would have workers asked for as without them."""
+    target = TargetRef(kube.namespace, "w")
+    kube.make_set()
+    make(kube, "limitranges", "team", {"limits": [{"type": "Container", "max": {"cpu": "1"}}]})
+    eventually(lambda: view.workload(target) is not None)
+    server.faults.fail(503, Matching(resource="resourcequotas"), times=3)
+    watching = NamespaceQuotas(api, [kube.namespace], view, time.monotonic)
+    told: list[bool] = []
+
+    def known() -> bool:
+        found, pending = watching.quarters(target), watching.pending(kube.namespace)
+        told.append(found is None or not pending)
+        return found is not None and not pending
+
+    watching.start()
+    try:
+        eventually(known)
+    finally:
+        watching.stop()
+    assert all(told)

@@ -188,6 +188,22 @@ def test_nobody_gives_up_more_than_it_has_and_then_it_is_enough(
 ):
     """Where all of the use is theirs, what they give is what is too much, and no more than they have."""
     due = {one.target: surrender(room, crowd, one.target).workers for one in crowd}
-    assert all(0 <= due[one.target] <= one.staying for one in crowd)
+    assert all(0 <= due[one.target] <= len(one.staying) for one in crowd)
     if all(quota.used[name] <= hard for quota in room.quotas for name, hard in quota.hard.items()):
         assert not any(due.values())
+
+
+def test_who_is_looked_at_first_does_not_matter():
+    """One that leaves some free gets the same in everybody's eyes, also where another one does not."""
+    room = limits({"pods": "10"})
+    both = contender("a", 5), contender("b", 5, reserves=(parse("pods: 2"),))
+    assert got(room, *both) == got(room, *reversed(both)) == {"a": 5, "b": 4}
+
+
+def test_many_that_want_much_are_worked_out_in_no_time():
+    """Fifty targets of 200 workers each, for a quarter of whom there is room, and then far too many."""
+    crowd = [contender(f"w{number:02}", 200) for number in range(50)]
+    assert set(got(limits({"pods": "2500"}), *crowd).values()) == {50}
+    there = [contender(f"w{number:02}", there=200) for number in range(50)]
+    room = limits({"pods": "2500"}, {"pods": "10000"})
+    assert surrender(room, there, there[0].target).workers == 150

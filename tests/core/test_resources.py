@@ -15,7 +15,7 @@ from autoscaler.core.quarters import Contest, is_exceeded
 from autoscaler.core.quota import NamespaceLimits, Quota
 from autoscaler.core.reserve import parse
 from autoscaler.core.snapshot import Snapshot
-from autoscaler.core.writers import Writer
+from autoscaler.core.writers import Writer, WriterKind
 from tests.builders import TARGET, cordon, depth, policy, reasons, snapshot
 from tests.builders import worker as worker_of
 from tests.core.quota.build import limit_range, quota, rules, worker
@@ -35,7 +35,8 @@ def within(
         leaving=seen.workers.leaving,
         **facts,
     )
-    return replace(seen, contest=Contest(limits, is_exceeded(limits), own, rivals, settled))
+    firm = 0 if settled else own.asked
+    return replace(seen, contest=Contest(limits, limits, is_exceeded(limits), own, rivals, firm))
 
 
 def decided(seen: Snapshot, held: Policy | None = None) -> Decision:
@@ -139,6 +140,71 @@ def test_it_is_not_taken_back_while_pods_may_be_on_their_way():
     """The quota has counted them, and they are not seen yet."""
     decision = decided(within(asked_for(20, 10), limits("10"), settled=False))
     assert (decision.replicas, decision.reason) == (20, "QuotaLimited")
+
+
+def test_what_is_admitted_of_what_was_asked_for():
+    """Three more are, of which two may have been counted already; with no pod missing it is all of them."""
+    seen = within(asked_for(20, 10), limits("5", "6500m"), uncounted=2)
+    assert seen.contest is not None
+    assert seen.contest.admitted == 13
+    assert decided(replace(seen, contest=replace(seen.contest, firm=13))).replicas == 13
+    assert decided(seen).replicas == 11
+    whole = within(snapshot(4, depth(30)), limits("2", "1"))
+    assert whole.contest is not None
+    assert whole.contest.admitted == 4
+
+
+def test_it_is_not_taken_back_from_pods_that_are_not_seen():
+    """While the cluster is seen as it was, pods that have come since have no place in what is seen."""
+    seen = replace(asked_for(20, 10), workers_quality=Quality.STALE)
+    decision = decided(within(seen, limits("10")))
+    assert (decision.replicas, decision.reason) == (20, "QuotaLimited")
+
+
+def test_it_is_not_taken_back_from_whom_the_number_is_left_to():
+    """Whoever puts it back again and again has it for a while, and so nobody gives way either."""
+    fight = Rival(Writer("helm", WriterKind.DEPLOY_TOOL), (0.0,), fights=1, until=2000.0)
+    for seen, hard in ((asked_for(20, 10), "5"), (snapshot(10, depth(10)), "3")):
+        size = seen.workers.replicas
+        history = History.seeded(seen.at - 10_000, size)
+        fought = replace(history, others=replace(history.others, rivals=(fight,)))
+        assert decide(within(seen, limits("5", hard)), policy(most=40), fought).replicas == size
+
+
+def placed(replicas: int, *places: int, reading: int = 30) -> Snapshot:
+    """Return a target with pods at these places alone."""
+    seen = snapshot(max(places) + 1, depth(reading))
+    pods = tuple(pod for pod in seen.workers.pods if pod.place in places)
+    return replace(seen, workers=replace(seen.workers, replicas=replicas, pods=pods))
+
+
+def test_what_was_asked_for_in_vain_is_taken_back_beyond_a_gap_too():
+    """Places 0 and 2 have pods and nothing fits: neither more than those, nor fewer, are asked for."""
+    assert decided(within(placed(5, 0, 2), limits("1", "1"))).replicas == 3
+    assert decided(within(placed(9, 5), limits("1", "1"))).replicas == 6
+
+
+def test_pods_that_end_are_no_reason_to_ask_for_their_places():
+    """Place 1 of two is empty and nothing fits; 2 and 3 end, and would be made anew."""
+    assert decided(within(placed(2, 0, 2, 3), limits("1", "1"))).replicas == 1
+
+
+def test_pods_that_end_hide_no_room():
+    """Places 3 and 4 are promised, of which one fits, while pod 7 ends."""
+    assert decided(within(placed(5, 0, 1, 2, 7), limits("2", "2500m"))).replicas == 4
+
+
+def test_a_lowered_quota_has_workers_go_above_a_gap():
+    """Four workers in six places, where three are allowed."""
+    decision = decided(within(placed(6, 0, 1, 4, 5), limits("2", "1500m")))
+    assert (decision.replicas, reasons(decision)[1:]) == (5, ("QuotaExceeded", "OrdinalsMissing"))
+
+
+def test_whoever_has_given_way_does_not_come_back():
+    """Three of seven end, or are about to, as four are allowed: to ask for them again would be in vain."""
+    given = placed(4, *range(7))
+    assert decided(within(given, limits("3500m", "2"))).replicas == 4
+    assert decided(within(given, limits("3500m", "3500m"))).replicas == 7
 
 
 def test_a_gap_that_cannot_be_filled_costs_no_worker_above_it():

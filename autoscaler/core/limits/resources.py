@@ -6,6 +6,8 @@ then fails to follow for minutes after the quota was raised; a parallel one can 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from autoscaler.core.allotment import Allotment, Contender, allot, surrender
 from autoscaler.core.limits.view import NAMED, View
 from autoscaler.core.model import Quality, Step, TargetRef
@@ -31,11 +33,20 @@ def quota(proposed: int, view: View) -> Step | None:
     if contest is None:
         return _unknown(proposed, view)
     step = None
-    if contest.own.lacking(proposed):
+    if _kept(contest).lacking(proposed):
         step = _admitted(proposed, view, contest)
-    if contest.exceeded and _is_sure(view) and not _keeps_all(view):
+    if contest.exceeded and view.snapshot.broker.is_fresh and _may_take_back(view):
         return _given_way(proposed if step is None else step.replicas, view, contest) or step
     return step
+
+
+def _kept(contest: Contest) -> Contender:
+    """Return the target with the pods that it need not ask for.
+
+    Those that go would be made anew in the room that they leave, which there is none of beyond a quota.
+    """
+    own = contest.own
+    return replace(own, places=own.staying) if contest.exceeded else own
 
 
 def _unknown(proposed: int, view: View) -> Step | None:
@@ -45,29 +56,27 @@ def _unknown(proposed: int, view: View) -> Step | None:
     return Step("quota", view.current, "QuotaUnknown", f"what the quotas allow is not known yet: {detail}")
 
 
-def _keeps_all(view: View) -> bool:
-    """Return whether nothing is taken back: by annotation, or because somebody would undo it at once."""
-    return view.overrides.keeps_all or view.history.others.fighting(view.snapshot.at) is not None
+def _may_take_back(view: View) -> bool:
+    """Return whether fewer may be asked for: nobody has ordered otherwise, or reverses it again and again.
 
-
-def _is_sure(view: View) -> bool:
+    A pod that is not seen may run already in a place that seems to be empty.
+    """
     snapshot = view.snapshot
-    return snapshot.broker.is_fresh and snapshot.workers_quality is Quality.FRESH
+    seen = snapshot.workers_quality is Quality.FRESH
+    return seen and not snapshot.overrides.keeps_all and view.history.others.fighting(snapshot.at) is None
 
 
 def _admitted(proposed: int, view: View, contest: Contest) -> Step | None:
     """Return the step to what is admitted, None where all is."""
-    own = contest.own
-    allotted = allot(contest.limits, contest.contenders(proposed))
+    own = _kept(contest)
+    allotted = allot(contest.lately, (replace(own, wants=proposed), *contest.rivals))
     mine = allotted[own.target]
     lacking = own.lacking(proposed)
     if mine.pods == len(lacking):
         return None
-    replicas = max(lacking[mine.pods], max(own.places, default=-1) + 1)
-    if not contest.settled:
-        replicas = max(replicas, own.asked)
-    if _keeps_all(view):
-        replicas = max(replicas, own.asked)
+    firm = contest.firm if _may_take_back(view) else own.asked
+    below = max(lacking[mine.pods], firm, max(own.staying, default=-1) + 1)
+    replicas = below if below >= own.asked else own.workers(below)
     if replicas >= proposed:
         return None
     reason = "QuotaLimited" if all(bound.kind in FULL for bound in mine.bounds) else "PodNotAdmitted"
@@ -93,10 +102,8 @@ def _beside(allotted: dict[TargetRef, Allotment], contest: Contest) -> str:
 def _given_way(proposed: int, view: View, contest: Contest) -> Step | None:
     """Return the step down to what a lowered quota allows, None where nobody has to give way."""
     own = contest.own
-    staying = sorted(place for place in own.places if place < own.asked)
     due = surrender(contest.limits, contest.contenders(proposed), own.target)
-    kept = staying[: max(0, len(staying) - due.workers)]
-    replicas = max(kept[-1] + 1 if kept else 0, view.policy.min_replicas)
+    replicas = max(len(own.staying) - due.workers, view.policy.min_replicas)
     if not due.workers or replicas >= proposed:
         return None
     message = f"{', '.join(bound.text for bound in due.bounds[:NAMED])}: {due.workers} give way once idle"
