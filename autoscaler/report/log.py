@@ -139,8 +139,8 @@ def sentence(decision: Decision, outcome: Outcome) -> str:
     """Return a decision and its outcome in one sentence for people."""
     what = {
         OutcomeKind.UNCHANGED: f"stays at {decision.current}",
-        OutcomeKind.APPLIED: _applied(decision, outcome),
-        OutcomeKind.DRY_RUN: f"dry run, {decision.current} → {decision.replicas} not asked for",
+        OutcomeKind.APPLIED: _move(decision, outcome.replicas),
+        OutcomeKind.DRY_RUN: f"dry run, {_move(decision, decision.replicas)} not asked for",
         OutcomeKind.CONFLICT: f"{decision.current} → {decision.replicas} dropped, {outcome.message}",
         OutcomeKind.REFUSED: f"{decision.current} → {decision.replicas} refused, {outcome.message}",
         OutcomeKind.FAILED: f"{decision.current} → {decision.replicas} failed, {outcome.message}",
@@ -148,12 +148,12 @@ def sentence(decision: Decision, outcome: Outcome) -> str:
     return f"{decision.target}: {what}: {'; '.join(step.message for step in decision.steps)}"
 
 
-def _applied(decision: Decision, outcome: Outcome) -> str:
-    """Return what was written: the floor of an HPA, the replicas, or both."""
-    moved = f"{decision.current} → {outcome.replicas}"
+def _move(decision: Decision, replicas: int) -> str:
+    """Return the way to so many replicas, with that of the floor of an HPA."""
+    moved = f"{decision.current} → {replicas}"
     if decision.floor is None:
         return moved
-    stays = outcome.replicas == decision.current
+    stays = replicas == decision.current
     return f"{f'stays at {decision.current}' if stays else moved}, {decision.floor}"
 
 

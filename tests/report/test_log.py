@@ -58,8 +58,9 @@ def test_a_decision_is_one_line_with_inputs_steps_and_outcome(out):
         (0, depth(3), OutcomeKind.APPLIED, "0 → 3, minReplicas of HPA cpu 1 → 3: 3 ready"),
         (3, depth(3), OutcomeKind.APPLIED, "stays at 3, minReplicas of HPA cpu 1 → 3: 3 ready"),
         (0, depth(3), OutcomeKind.CONFLICT, "0 → 3 dropped"),
+        (3, depth(3), OutcomeKind.DRY_RUN, "dry run, stays at 3, minReplicas of HPA cpu 1 → 3 not asked for"),
     ],
-    ids=["with the replicas", "alone", "not at all"],
+    ids=["with the replicas", "alone", "not at all", "dry"],
 )
 def test_the_floor_of_an_hpa_is_said(out, current, reading, kind, words):
     """With the replicas, or by itself."""
