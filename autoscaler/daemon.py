@@ -22,6 +22,7 @@ from autoscaler.core.account import BrokerAccount
 from autoscaler.core.model import OutcomeKind, Reading, TargetRef, unknown
 from autoscaler.core.overrides import Key
 from autoscaler.observe import Sharing, shared
+from autoscaler.plan import Plan
 from autoscaler.ports import (
     Brokers,
     BrokerUnknown,
@@ -29,7 +30,7 @@ from autoscaler.ports import (
     DepthReader,
     Reporter,
 )
-from autoscaler.reconcile import Plan, Reconciler
+from autoscaler.reconcile import Reconciler
 
 PATIENCE_SHARE = 0.8
 """The share of the poll interval that a tick waits for brokers and writes."""
