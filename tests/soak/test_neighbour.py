@@ -1,4 +1,4 @@
-"""A CPU autoscaler and the daemon on one set of real workers, in short; the whole of it is `make neighbour`."""
+"""A CPU autoscaler and the daemon on one set of real workers: `make neighbour` in short."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]
 def test_beside_an_hpa_nobody_undoes_what_the_other_did():
     """In `floor`: no war, no task harmed, zero reached and left, and the user's own bounds in the end."""
     outcome = play(Play("floor", 1.5, 7))
-    assert not (outcome.tally.damaged or outcome.killed), outcome
+    assert not outcome.tally.damaged, outcome
+    assert not outcome.killed, outcome
     assert outcome.reversed_soon == (), outcome
     assert outcome.restored
     assert outcome.ended
