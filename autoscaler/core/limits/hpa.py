@@ -32,6 +32,14 @@ def stays_out(view: View) -> bool:
     return mode is HpaMode.OBSERVE or ruled
 
 
+def is_unseen(view: View) -> bool:
+    """Return whether nothing may shrink as HPAs are not seen: one might put it back, or lower on."""
+    mode, reading = view.policy.hpa, view.snapshot.hpas
+    if mode is HpaMode.OWN or reading.is_fresh:
+        return False
+    return reading.value is None or mode is HpaMode.FLOOR
+
+
 def hpa(proposed: int, view: View) -> Step | None:
     """Ask for nothing that an HPA would undo."""
     mode, reading = view.policy.hpa, view.snapshot.hpas
@@ -40,7 +48,7 @@ def hpa(proposed: int, view: View) -> Step | None:
     if mode is HpaMode.OBSERVE:
         named = " and ".join(map(str, reading.value or ())) or "no HPA is seen"
         return _kept(proposed, view, "HpaObserved", f"hpa is observe ({named}): nothing is written")
-    if not reading.is_fresh and proposed < view.current and (reading.value is None or mode is HpaMode.FLOOR):
+    if is_unseen(view) and proposed < view.current:
         return _kept(proposed, view, "HpaUnknown", f"{reading.detail}: nothing shrinks on that")
     trouble = conflict(reading.value or ())
     if trouble:

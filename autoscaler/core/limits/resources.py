@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from autoscaler.core.allotment import Allotment, Contender, allot, surrender
+from autoscaler.core.limits.hpa import is_unseen, least_standing, sole, stays_out
 from autoscaler.core.limits.view import NAMED, View
 from autoscaler.core.model import Quality, Step, TargetRef
 from autoscaler.core.quarters import Contest
@@ -36,8 +37,19 @@ def quota(proposed: int, view: View) -> Step | None:
     if _kept(contest).lacking(proposed):
         step = _admitted(proposed, view, contest)
     if contest.exceeded and view.snapshot.broker.is_fresh and _may_take_back(view):
-        return _given_way(proposed if step is None else step.replicas, view, contest) or step
-    return step
+        step = _given_way(proposed if step is None else step.replicas, view, contest) or step
+    return None if step is None else _standing(step, view)
+
+
+def _standing(step: Step, view: View) -> Step:
+    """Return the step, with as many replicas as an HPA has asked for: it would put back what is fewer.
+
+    Whoever is to go then, and stays, would take room and no tasks.
+    """
+    least = least_standing(view)
+    if step.replicas == 0 or step.replicas >= least:
+        return step
+    return replace(step, replicas=least, message=f"{step.message}; {least} stay, as {sole(view)} has them")
 
 
 def _kept(contest: Contest) -> Contender:
@@ -59,11 +71,13 @@ def _unknown(proposed: int, view: View) -> Step | None:
 def _may_take_back(view: View) -> bool:
     """Return whether fewer may be asked for: nobody has ordered otherwise, or reverses it again and again.
 
-    A pod that is not seen may run already in a place that seems to be empty.
+    Neither is the target left to others. A pod that is not seen may run already in a place that seems to be
+    empty.
     """
     snapshot = view.snapshot
-    seen = snapshot.workers_quality is Quality.FRESH
-    return seen and not snapshot.overrides.keeps_all and view.history.others.fighting(snapshot.at) is None
+    seen = snapshot.workers_quality is Quality.FRESH and not is_unseen(view)
+    ours = not snapshot.overrides.keeps_all and not stays_out(view)
+    return seen and ours and view.history.others.fighting(snapshot.at) is None
 
 
 def _admitted(proposed: int, view: View, contest: Contest) -> Step | None:
