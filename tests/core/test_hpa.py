@@ -12,7 +12,7 @@ from autoscaler.core.history import History
 from autoscaler.core.hpa import Hpa, shared
 from autoscaler.core.hpa_notices import notice
 from autoscaler.core.model import Decision, Quality, Reading, WorkerPod, fresh, stale, unknown
-from autoscaler.core.others import Others, Write
+from autoscaler.core.others import Others, Rival, Write
 from autoscaler.core.policy import HpaMode, Policy
 from autoscaler.core.snapshot import Snapshot
 from autoscaler.core.writers import Writer
@@ -397,3 +397,12 @@ def test_a_stale_view_lowers_nothing():
     """Beside an HPA as without."""
     seen = beside(snapshot(4, cluster=Quality.STALE, cordons=(cordon("worker-3"),)), floored())
     assert decided(seen, FLOOR).replicas == 4
+
+
+@pytest.mark.parametrize(("replicas", "ready"), [(2, 20), (12, 20), (6, 1)])
+def test_its_bounds_are_no_reason_to_write_in_a_fight(replicas: int, ready: int):
+    """Below its minimum, above its maximum and between: the number is left to whoever fights for it."""
+    rival = Rival(Writer("helm"), (900.0,), fights=1, until=2000.0)
+    past = replace(History.seeded(0.0, replicas), others=Others(replicas, rivals=(rival,)))
+    decision = decided(beside(snapshot(replicas, depth(ready)), hpa(least=4)), FLOOR, past)
+    assert (decision.replicas, decision.reason) == (replicas, "FightingWriter")

@@ -9,8 +9,8 @@ import pytest
 
 from autoscaler.core.decide import decide
 from autoscaler.core.history import History
-from autoscaler.core.model import Decision, Notice, Rollout, WorkerPod, WorkerSet
-from autoscaler.core.policy import DrainRules, Policy
+from autoscaler.core.model import Decision, Notice, Rollout, WorkerPod, WorkerSet, unknown
+from autoscaler.core.policy import DrainRules, Fallback, FallbackMode, HpaMode, Policy
 from autoscaler.core.rollouts import (
     Progress,
     Revisions,
@@ -21,6 +21,8 @@ from autoscaler.core.rollouts import (
 )
 from autoscaler.core.snapshot import Snapshot
 from tests.builders import NOW, depth, later, policy, reasons, rules, snapshot, worker
+from tests.core.test_hpa import beside, hpa
+from tests.core.test_resources import limits, within
 
 OLD, NEW = "worker-1", "worker-2"
 HOLD = 900.0
@@ -202,6 +204,24 @@ def test_a_rollout_holds_scale_in_and_nothing_else():
     assert {order.consume for order in decision.orders} == {True}
     grown, _ = at(rolling("o o n", 7), settled(seen))
     assert (grown.replicas, reasons(grown)) == (7, ("WorkWaiting",))
+
+
+def test_nothing_goes_before_the_hold():
+    """Neither the number to fall back to, nor an HPA's maximum, nor a quota that was lowered below its use."""
+    seen = rolling("o o o n?", 4)
+    blind = replace(seen, broker=unknown("redis", "no answer"))
+    static = replace(held(), fallback=Fallback(FallbackMode.STATIC, 1, 0.0))
+    floor = replace(held(), hpa=HpaMode.FLOOR)
+    for look, policy_, reason in (
+        (blind, static, "RolloutInProgress"),
+        (beside(seen, hpa(most=2)), floor, "RolloutInProgress"),
+        (within(seen, limits("5", "3")), held(), "WorkWaiting"),
+    ):
+        decision, past = at(look, settled(seen), policy_)
+        assert (decision.replicas, decision.reason) == (4, reason)
+        assert not any(cordon.since is not None for cordon in decision.cordons)
+        afterwards, _ = at(later(look, HOLD), past, policy_)
+        assert afterwards.replicas < 4
 
 
 @pytest.mark.parametrize(("seconds", "replicas"), [(0.0, 5), (HOLD - 1, 5), (HOLD, 1), (10 * HOLD, 1)])

@@ -9,7 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from autoscaler.core.allotment import Allotment, Contender, allot, surrender
+from autoscaler.core.limits.caution import certainty
 from autoscaler.core.limits.hpa import is_unseen, least_standing, sole, stays_out
+from autoscaler.core.limits.rollouts import rollout_holds
 from autoscaler.core.limits.view import NAMED, View
 from autoscaler.core.model import Quality, Step, TargetRef
 from autoscaler.core.quarters import Contest
@@ -36,7 +38,7 @@ def quota(proposed: int, view: View) -> Step | None:
     step = None
     if _kept(contest).lacking(proposed):
         step = _admitted(proposed, view, contest)
-    if contest.exceeded and view.snapshot.broker.is_fresh and _may_take_back(view):
+    if contest.exceeded and _may_take_back(view) and not _holds(view):
         step = _given_way(proposed if step is None else step.replicas, view, contest) or step
     return None if step is None else _standing(step, view)
 
@@ -78,6 +80,11 @@ def _may_take_back(view: View) -> bool:
     seen = snapshot.workers_quality is Quality.FRESH and not is_unseen(view)
     ours = not snapshot.overrides.keeps_all and not stays_out(view)
     return seen and ours and view.history.others.fighting(snapshot.at) is None
+
+
+def _holds(view: View) -> bool:
+    """Return whether nobody may be sent home at present."""
+    return certainty(0, view) is not None or rollout_holds(view)
 
 
 def _admitted(proposed: int, view: View, contest: Contest) -> Step | None:
