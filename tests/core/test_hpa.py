@@ -406,3 +406,31 @@ def test_its_bounds_are_no_reason_to_write_in_a_fight(replicas: int, ready: int)
     past = replace(History.seeded(0.0, replicas), others=Others(replicas, rivals=(rival,)))
     decision = decided(beside(snapshot(replicas, depth(ready)), hpa(least=4)), FLOOR, past)
     assert (decision.replicas, decision.reason) == (replicas, "FightingWriter")
+
+
+def test_its_maximum_shrinks_nothing_that_is_not_seen_well():
+    """Neither when it was lowered below what there is, nor on an old word of the HPA itself."""
+    one = hpa(most=10)
+    for blurred in (
+        beside(snapshot(12, depth(20), cluster=Quality.STALE), one),
+        beside(snapshot(12, unknown("redis", "no answer")), one),
+        beside(snapshot(12, depth(20)), reading=stale((one,), "HPAs", 9.0, "cut")),
+    ):
+        decision = decided(blurred, FLOOR)
+        assert decision.replicas == 12
+        assert not any(cordon.since is not None for cordon in decision.cordons)
+    assert decided(beside(snapshot(12, depth(20)), one), FLOOR).replicas == 10
+
+
+@pytest.mark.parametrize("which", [ACTIVATE, FLOOR])
+def test_its_minimum_opens_no_more_connections_than_the_database_has(which: HpaMode):
+    """As it does not go beyond our own maximum."""
+    held = replace(mode(which, most=10), max_db_connections=8, db_connections_per_worker=2)
+    decision = decide(beside(snapshot(0, depth(1)), hpa(least=6)), held, History.seeded(0.0, 0))
+    assert (decision.replicas, decision.reason) == (4, "HpaMinReplicas")
+
+
+def test_a_floor_that_was_left_behind_calls_nobody():
+    """From zero it is the user's own minimum that counts: the floor is restored in the same breath."""
+    decision = decided(beside(snapshot(0, depth(1)), floored(least=2, at=8)), ACTIVATE)
+    assert (decision.replicas, decision.floor and decision.floor.to) == (2, 2)

@@ -207,7 +207,7 @@ def test_a_rollout_holds_scale_in_and_nothing_else():
 
 
 def test_nothing_goes_before_the_hold():
-    """Neither the number to fall back to, nor an HPA's maximum, nor a quota that was lowered below its use."""
+    """Neither the number to fall back to, nor an HPA's maximum, nor a quota that has been lowered."""
     seen = rolling("o o o n?", 4)
     blind = replace(seen, broker=unknown("redis", "no answer"))
     static = replace(held(), fallback=Fallback(FallbackMode.STATIC, 1, 0.0))

@@ -7,6 +7,7 @@ less. Whoever writes against that is written against 15 seconds later, for as lo
 from __future__ import annotations
 
 from autoscaler.core.hpa import Hpa, conflict, only
+from autoscaler.core.limits.caution import certainty
 from autoscaler.core.limits.view import View
 from autoscaler.core.model import Step
 from autoscaler.core.policy import HpaMode
@@ -71,7 +72,7 @@ def _activated(proposed: int, one: Hpa, view: View) -> Step | None:
     if one.scales_to_zero:
         return _kept(proposed, view, "HpaRules", f"{one} scales to zero itself, and rules")
     if view.current == 0:
-        return _within(proposed, one, one.min_replicas, view) if proposed else None
+        return _within(proposed, one, view) if proposed else None
     if proposed == 0:
         return _peace(view)
     return _kept(proposed, view, "HpaRules", f"{one} rules between zero and its maximum ({OTHER_MODE})")
@@ -82,7 +83,7 @@ def _floored(proposed: int, one: Hpa, view: View) -> Step | None:
     if proposed == 0:
         return _peace(view)
     if proposed >= min(view.current, one.max_replicas):
-        return _within(proposed, one, one.own_min, view)
+        return _within(proposed, one, view)
     least = least_standing(view)
     if proposed >= least:
         return None
@@ -94,11 +95,17 @@ def _floored(proposed: int, one: Hpa, view: View) -> Step | None:
     return Step("hpa", least, "HpaWants", message)
 
 
-def _within(proposed: int, one: Hpa, least: int, view: View) -> Step | None:
-    """Keep to the bounds of an HPA, upwards as far as our own maximum allows."""
-    if proposed > one.max_replicas:
-        return Step("hpa", one.max_replicas, "HpaMaxReplicas", f"maxReplicas of {one} is {one.max_replicas}")
-    allowed = min(least, view.policy.max_replicas)
+def _within(proposed: int, one: Hpa, view: View) -> Step | None:
+    """Keep to the bounds of an HPA, upwards as far as our own maximum and the database allow.
+
+    Nobody goes for its maximum on readings that let nothing shrink.
+    """
+    least, most = one.own_min, one.max_replicas
+    if most < view.current and (is_unseen(view) or certainty(most, view) is not None):
+        most = view.current
+    if proposed > most:
+        return Step("hpa", most, "HpaMaxReplicas", f"maxReplicas of {one} is {one.max_replicas}")
+    allowed = min(least, view.policy.most_workers)
     if proposed < allowed:
         return Step("hpa", allowed, "HpaMinReplicas", f"minReplicas of {one} is {least}")
     return None
