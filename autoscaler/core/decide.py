@@ -12,7 +12,7 @@ from autoscaler.core.limits import LIMITS
 from autoscaler.core.limits.behavior import tolerance
 from autoscaler.core.limits.hpa import asked
 from autoscaler.core.limits.overrides import bounded
-from autoscaler.core.limits.resources import quota
+from autoscaler.core.limits.resources import quota, without_room
 from autoscaler.core.limits.view import View
 from autoscaler.core.model import Decision, Step
 from autoscaler.core.policy import HpaMode, Policy
@@ -64,6 +64,7 @@ def decide(snapshot: Snapshot, policy: Policy, history: History) -> Decision:
         ripe=way.ripe,
         floor=floor(steps[-1].replicas, view),
         hpa_asks=asked(view),
+        without_room=without_room(snapshot),
     )
 
 

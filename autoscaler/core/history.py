@@ -18,7 +18,7 @@ from autoscaler.core.others import UNWRITTEN, Others, Write
 from autoscaler.core.policy import Policy
 from autoscaler.core.rollouts import Rolling, rolling
 from autoscaler.core.snapshot import Snapshot
-from autoscaler.core.starting import Awaited, awaited
+from autoscaler.core.starting import Awaited, awaited, room_for
 
 LONGEST_HPA_WINDOW_SECONDS = 3600.0
 """The longest stabilisation window that an HPA can have."""
@@ -121,6 +121,7 @@ class History:
             idle_since=idle_since,
             known_at=self.known_at if decision.demand_slots is None else decision.at,
             asked=self._asked(decision),
+            awaited=room_for(self.awaited, decision.without_room, decision.at),
         )
 
     def _asked(self, decision: Decision) -> tuple[Mark, ...]:

@@ -237,7 +237,7 @@ class Decision:
     for without any quota. `cordons` are to be remembered before any of the `orders` is given. `departing`
     are the pods whose workers go by the replicas, `ripe` those that could go as well if they said now that
     they are idle. `floor` is what is to become of an HPA's minimum before the replicas change, `hpa_asks`
-    what its metrics ask for.
+    what its metrics ask for. `without_room` are the pods that are missing since a quota keeps them out.
     """
 
     target: TargetRef
@@ -256,6 +256,7 @@ class Decision:
     ripe: tuple[str, ...] = ()
     floor: Floor | None = None
     hpa_asks: int | None = None
+    without_room: tuple[str, ...] = ()
 
     @property
     def draining(self) -> frozenset[str]:

@@ -76,6 +76,16 @@ def awaited(before: tuple[Awaited, ...], snapshot: Snapshot) -> tuple[Awaited, .
     return tuple(Awaited(name, known.get(name, since)) for name, since in begun.items())
 
 
+def room_for(before: tuple[Awaited, ...], kept_out: Sequence[str], at: float) -> tuple[Awaited, ...]:
+    """Return the memory in which the time of pods that a quota keeps out begins when there is room for them.
+
+    Their controller holds back by then, and makes them as soon as it is asked for more.
+    """
+    if not kept_out:
+        return before
+    return tuple(Awaited(one.pod, at) if one.pod in kept_out else one for one in before)
+
+
 def _unready_at(pod: WorkerPod, snapshot: Snapshot) -> float:
     """Return since when a pod has not been Ready, in monotonic seconds, now if it is."""
     if pod.ready or pod.turned_at is None:

@@ -16,6 +16,8 @@ from autoscaler.core.limits.view import NAMED, View
 from autoscaler.core.model import Quality, Step, TargetRef
 from autoscaler.core.quarters import Contest
 from autoscaler.core.quota import Bound, BoundKind
+from autoscaler.core.snapshot import Snapshot
+from autoscaler.core.starting import missing
 
 FULL = frozenset({BoundKind.QUOTA, BoundKind.STATUS_UNKNOWN})
 """What keeps a worker out that others would let in; anything else keeps out every worker of its shape."""
@@ -52,6 +54,15 @@ def _standing(step: Step, view: View) -> Step:
     if step.replicas == 0 or step.replicas >= least:
         return step
     return replace(step, replicas=least, message=f"{step.message}; {least} stay, as {sole(view)} has them")
+
+
+def without_room(snapshot: Snapshot) -> tuple[str, ...]:
+    """Return the pods that are missing since a quota keeps them out: they are made when there is room."""
+    contest = snapshot.contest
+    if contest is None:
+        return ()
+    admitted = sum(place < contest.admitted for place in contest.own.lacking(contest.own.asked))
+    return tuple(name for name, _ in missing(snapshot))[admitted:]
 
 
 def _kept(contest: Contest) -> Contender:
