@@ -176,7 +176,7 @@ class WorkerSet:
     def leaving(self) -> int:
         """Pods that end, or are about to, and that no others come in place of."""
         if all(pod.place is None for pod in self.pods):
-            return self.terminating
+            return self.terminating + max(0, len(self.pods) - self.terminating - self.replicas)
         return sum(pod.place is not None and pod.place >= self.replicas for pod in self.pods)
 
     @property

@@ -254,6 +254,15 @@ def test_a_lowered_quota_leaves_the_minimum():
     assert decided(within(snapshot(10, depth(10)), limits("0", "3", pods="0"))).replicas == 10
 
 
+def test_a_deployment_that_has_given_way_gives_no_more():
+    """Those that are to go are not seen to end yet."""
+    seen = snapshot(4, depth(4))
+    pods = tuple(replace(pod, place=None) for pod in seen.workers.pods)
+    seen = replace(seen, target=TargetRef("data", "worker", "Deployment"))
+    given = replace(seen, workers=replace(seen.workers, replicas=2, pods=pods))
+    assert decided(within(given, limits("2", "1"))).replicas == 2
+
+
 def test_a_deployment_lets_go_of_as_many_as_are_too_many():
     """Its pods have no places; those that end count no more."""
     pods = tuple(WorkerPod(f"w-{n}", ready=True, terminating=n == 3) for n in range(4))
