@@ -6,14 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from autoscaler.core.model import fresh, unknown
+from autoscaler.core.hpa import Hpa
+from autoscaler.core.model import Reading, fresh, unknown
+from autoscaler.core.policy import HpaMode
 from tests.builders import depth, reasons, snapshot
 from tests.core.test_hpa import ACTIVATE, FLOOR, OBSERVE, beside, decided, hpa
 from tests.core.test_resources import asked_for, limits, within
 
 ASKED_IN_VAIN = within(asked_for(20, 10), limits("5", "5"))
 TOO_MANY = within(snapshot(10, depth(10)), limits("5", "3"))
-LEFT_ALONE = {
+LEFT_ALONE: dict[str, tuple[HpaMode, Reading[tuple[Hpa, ...]]]] = {
     "observe": (OBSERVE, fresh((hpa(),), "HPAs")),
     "two of them": (ACTIVATE, fresh((hpa(), replace(hpa(), name="z", uid="z")), "HPAs")),
     "not seen": (FLOOR, unknown("HPAs", "not listed yet")),
