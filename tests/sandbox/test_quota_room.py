@@ -11,6 +11,7 @@ from itertools import count as counted
 from random import Random
 
 import msgspec
+import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -22,6 +23,8 @@ from autoscaler.sandbox.store import ApiError, Store
 from tests.sandbox.client import JSON
 from tests.sandbox.drawn_quotas import Drawn, namespace
 from tests.sandbox.objects import NAMESPACE, priority_class, runtime_class
+
+pytestmark = pytest.mark.no_cover  # thousands of namespaces, which tests/core/quota covers by a table
 
 MOST = 7
 """More workers are not asked for."""

@@ -248,9 +248,11 @@ def test_a_stop_leaves_no_process() -> None:
 
 
 SANDBOX = """
+import signal
 import time
 from tests.sandbox.live import Live
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell ignores in what it runs beside
 with Live() as live:
     live.run({family!r})
     live.expect(lambda: "me" in live.said(), "the family")
