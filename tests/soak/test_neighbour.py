@@ -10,9 +10,9 @@ from benchmarks.neighbour.play import Play, play
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]
 
 
-WAITING = tuple(Arrival(at, 2.0) for at in (0.0, 60.0) for _ in range(6))
+WAITING = tuple(Arrival(at, 2.0) for at in (0.0, 100.0) for _ in range(6))
 BURNING = tuple(Arrival(1.0 + n, 3.0, BURN_SHARE) for n in range(4))
-"""Two bursts, so far from each other that a busy machine too has gone to zero in between."""
+"""Two bursts: what the HPA has raised stands for a minute, and a busy machine takes its time to go to zero."""
 
 
 def test_beside_an_hpa_nobody_undoes_what_the_other_did():
