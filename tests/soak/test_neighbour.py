@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]
 
 WAITING = tuple(Arrival(at, 2.0) for at in (0.0, 100.0) for _ in range(6))
 BURNING = tuple(Arrival(1.0 + n, 3.0, BURN_SHARE) for n in range(4))
-"""Two bursts: what the HPA has raised stands for a minute, and a busy machine takes its time to go to zero."""
+"""Two bursts. What the HPA has raised stands for a minute, and a busy machine takes its time."""
 
 
 def test_beside_an_hpa_nobody_undoes_what_the_other_did():
